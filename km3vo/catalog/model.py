@@ -48,3 +48,147 @@ class Column:
     def is_string(self) -> bool:
         """Whether cells are text (including timestamps, which travel as text)."""
         return self.datatype in ("char", "unicodeChar")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """Which columns say where an event is (degrees, ICRS).
+
+    Attributes:
+        ra, dec: names of the columns.
+        error: name of the column with the radius of the error circle in degrees, or None.
+    """
+
+    ra: str
+    dec: str
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """When the rows of a table become public.
+
+    Attributes:
+        latency: ISO 8601 duration after the observation ("P2Y"), "immediate", or "never".
+        stream: name of the data stream the rule is kept under ("offline", "alerts").
+        time: name of the timestamp column (UTC) the latency counts from; None when immediate.
+    """
+
+    latency: str = "immediate"
+    stream: str = "public"
+    time: str | None = None
+
+    @property
+    def embargoed(self) -> bool:
+        """Whether rows of the table may have to wait."""
+        return self.latency != "immediate"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Citation:
+    """Who made the data, how to cite them, and what one may do with them (Data Origin in the VO 1.2)."""
+
+    creators: tuple[str, ...] = ()
+    publisher: str = "KM3NeT"
+    publication_date: str | None = None
+    version: str = "1.0"
+    doi: str | None = None
+    bibcode: str | None = None
+    article: str | None = None
+    reference_url: str | None = None
+    licence: str | None = None
+    rights_uri: str | None = None
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignKey:
+    """A reference to another published table (TAP_SCHEMA.keys)."""
+
+    target: str
+    columns: tuple[tuple[str, str], ...]
+    description: str | None = None
+    utype: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """A published table.
+
+    Attributes:
+        schema, name: published as ``schema.name``, and called so in PostgreSQL too.
+        title, description: one line, and a paragraph.
+        columns: in the order in which they are shown.
+        id: name of the column that identifies a row (a string or an integer), or None.
+        position: for tables that can be searched by cone, else None.
+        time: name of the column with the event's time as MJD (UTC, days), or None.
+        release: when rows become public.
+        citation: who made it, and how to say so.
+        simulated: whether the rows are not real. Every metadata says so.
+        cone_names: for cone search answers, name of the column → name in the answer (case, order and UCD1
+            names that old clients rely on); empty to keep the columns' own names.
+        subjects: concepts of the Unified Astronomy Thesaurus, as fragment ids.
+        aliases: further URL paths of the cone search.
+        keys: references to other published tables.
+    """
+
+    schema: str
+    name: str
+    title: str
+    description: str
+    columns: tuple[Column, ...]
+    kind: Literal["table", "view"] = "table"
+    utype: str | None = None
+    id: str | None = None
+    position: Position | None = None
+    time: str | None = None
+    release: Release = Release()
+    citation: Citation = Citation()
+    simulated: bool = False
+    cone_names: tuple[tuple[str, str], ...] = ()
+    subjects: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+    keys: tuple[ForeignKey, ...] = ()
+
+    @property
+    def qualified(self) -> str:
+        """The name as users write it, ``schema.name``."""
+        return f"{self.schema}.{self.name}"
+
+    def column(self, name: str) -> Column:
+        """The column of that name. Raises KeyError when there is none."""
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise KeyError(f"{self.qualified} has no column {name}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schema:
+    """A published schema: a name, what it is about, and its tables in order."""
+
+    name: str
+    title: str
+    description: str
+    tables: tuple[Table, ...]
+    utype: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """All that is published, in order."""
+
+    schemas: tuple[Schema, ...]
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """Every published table, in order."""
+        return tuple(table for schema in self.schemas for table in schema.tables)
+
+    def table(self, qualified: str) -> Table:
+        """The table of that name, whatever its case. Raises KeyError when there is none."""
+        wanted = qualified.lower()
+        for table in self.tables:
+            if table.qualified.lower() == wanted:
+                return table
+        raise KeyError(qualified)
