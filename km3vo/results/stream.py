@@ -76,3 +76,22 @@ class Result:
                 return
         # TAP 1.1 §2.7.4: MAXREC=0 asks for metadata alone and is always marked as truncated.
         self.overflow = self.overflow or self.maxrec == 0
+
+
+_SCALARS: dict[str, pa.DataType] = {
+    "boolean": pa.bool_(),
+    "unsignedByte": pa.int16(),
+    "short": pa.int16(),
+    "int": pa.int32(),
+    "long": pa.int64(),
+    "float": pa.float32(),
+    "double": pa.float64(),
+}
+
+
+def arrow_type(column: Column) -> pa.DataType:
+    """The Arrow type of a column's batches (the table at the head of this module)."""
+    if column.is_string:
+        return pa.timestamp("us") if column.xtype == "timestamp" else pa.string()
+    scalar = _SCALARS[column.datatype]
+    return pa.list_(scalar) if column.arraysize else scalar

@@ -1,0 +1,68 @@
+"""Bring a database up to date: logins, pgSphere, the service's own tables, functions, and rights."""
+
+from __future__ import annotations
+
+from importlib import resources
+
+import psycopg
+import sqlalchemy
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from km3vo.settings import PACKAGE
+from km3vo.store import embargo, pgsphere, roles
+from km3vo.store.database import OWNER, Database
+
+FOLDER = PACKAGE.parent / "migrations"
+
+
+def upgrade(database: Database) -> str:
+    """Bring the database up to date; safe to run again. Returns what was done about pgSphere.
+
+    The administrator makes what needs one (logins, extension, rights); everything else is the owner's.
+
+    Raises:
+        SetupError: pgSphere is missing, or the server refuses the administrator.
+    """
+    with database.connect() as admin:
+        roles.ensure(admin, database)
+        admin.commit()
+        done = pgsphere.ensure(admin)
+        admin.execute("GRANT USAGE ON SCHEMA public TO km3vo_owner")
+        admin.execute("CREATE SCHEMA IF NOT EXISTS km3vo AUTHORIZATION km3vo_owner")
+        admin.execute("CREATE SCHEMA IF NOT EXISTS adql AUTHORIZATION km3vo_owner")
+        admin.execute("GRANT USAGE ON SCHEMA km3vo TO km3vo_ingest, km3vo_service")
+        roles.lock_down(admin)
+    engine = _engine(database)
+    with engine.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(FOLDER))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+    with database.connect(OWNER) as owner:
+        embargo.install(owner)
+        functions = resources.files("km3vo.adql").joinpath("functions.sql")
+        if functions.is_file():
+            owner.execute(functions.read_text())
+        owner.execute("GRANT USAGE ON SCHEMA adql TO km3vo_public, km3vo_member")
+        owner.execute("GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA adql TO km3vo_public, km3vo_member")
+    return done
+
+
+def current(database: Database) -> tuple[str | None, str | None]:
+    """The revision of the database, and the newest one there is."""
+    with _engine(database).connect() as connection:
+        found = MigrationContext.configure(
+            connection, opts={"version_table": "migration", "version_table_schema": "km3vo"}
+        ).get_current_revision()
+    return found, ScriptDirectory(str(FOLDER)).get_current_head()
+
+
+def _engine(database: Database) -> sqlalchemy.Engine:
+    return sqlalchemy.create_engine(
+        "postgresql+psycopg://",
+        creator=lambda: psycopg.connect(database.conninfo(OWNER)),
+        poolclass=sqlalchemy.NullPool,
+    )

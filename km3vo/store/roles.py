@@ -1,0 +1,60 @@
+"""The logins: made, given their passwords, and closed to all that they do not need."""
+
+from __future__ import annotations
+
+from importlib import resources
+
+import psycopg
+from psycopg import sql
+
+from km3vo.store.database import INGEST, LOGINS, MEMBER, OWNER, PUBLIC, SERVICE, UPLOAD, Database
+
+# Settings of a login hold from its first statement on: a SET per query would halve the rate of small answers.
+READER_SETTINGS = {
+    "default_transaction_read_only": "on",
+    "search_path": "public",
+    "statement_timeout": "5h",  # a net below the service's own limits, which do not count a slow client's time
+    "lock_timeout": "10s",
+    "idle_in_transaction_session_timeout": "10min",
+    "temp_file_limit": "8GB",
+    "client_connection_check_interval": "1s",
+    "jit": "off",
+    "timezone": "UTC",
+}
+SETTINGS = {
+    PUBLIC: READER_SETTINGS,
+    MEMBER: READER_SETTINGS,
+    OWNER: {"timezone": "UTC", "search_path": "public"},
+    INGEST: {"timezone": "UTC", "search_path": "public", "synchronous_commit": "on"},
+    SERVICE: {"timezone": "UTC", "search_path": "km3vo", "lock_timeout": "10s", "statement_timeout": "60s"},
+    UPLOAD: {"timezone": "UTC", "search_path": "public", "synchronous_commit": "off"},
+}
+
+
+def ensure(connection: psycopg.Connection, database: Database) -> None:
+    """Create the logins that are missing and give all of them their passwords and settings.
+
+    ``connection`` belongs to the administrator and is left uncommitted.
+    """
+    existing = {name for (name,) in connection.execute("SELECT rolname FROM pg_roles")}
+    for login in LOGINS:
+        name = sql.Identifier(login)
+        if login not in existing:
+            connection.execute(sql.SQL("CREATE ROLE {}").format(name))
+        connection.execute(
+            sql.SQL(
+                "ALTER ROLE {} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOINHERIT NOREPLICATION NOBYPASSRLS PASSWORD {}"
+            ).format(name, sql.Literal(database.passwords[login]))
+        )
+        for setting, value in SETTINGS[login].items():
+            connection.execute(
+                sql.SQL("ALTER ROLE {} SET {} = {}").format(name, sql.Identifier(setting), sql.Literal(value))
+            )
+
+
+def lock_down(connection: psycopg.Connection) -> None:
+    """Close this database to what the readers' logins do not need (DESIGN D2); safe to run again.
+
+    ``connection`` belongs to the administrator and is left uncommitted.
+    """
+    connection.execute(resources.files(__package__).joinpath("lockdown.sql").read_text())
