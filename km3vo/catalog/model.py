@@ -5,9 +5,32 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Datatype = Literal[
-    "boolean", "unsignedByte", "short", "int", "long", "float", "double", "char", "unicodeChar"
-]
+Datatype = Literal["boolean", "unsignedByte", "short", "int", "long", "float", "double", "char", "unicodeChar"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Range:
+    """The values a column may hold: an interval, written as in mathematics.
+
+    Attributes:
+        minimum, maximum: the ends, in the column's unit; None where there is none.
+        above, below: whether the minimum, the maximum itself is left out.
+    """
+
+    minimum: float | None = None
+    maximum: float | None = None
+    above: bool = False
+    below: bool = False
+
+    def __str__(self) -> str:
+        low = "" if self.minimum is None else f"{self.minimum:g}"
+        high = "" if self.maximum is None else f"{self.maximum:g}"
+        return f"{'(' if self.above else '['}{low},{high}{')' if self.below else ']'}"
+
+    def __contains__(self, value: float) -> bool:
+        if self.minimum is not None and not (value > self.minimum if self.above else value >= self.minimum):
+            return False
+        return self.maximum is None or (value < self.maximum if self.below else value <= self.maximum)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +46,8 @@ class Column:
         utype, description: as in VOTable, or None.
         principal, indexed, std: the flags of TAP_SCHEMA.columns.
         nullable: whether a value may be missing.
+        range: which numbers make sense, or None for all; a file with others is not loaded.
+        values: the words the column may hold, or empty for any.
         sql: name of the physical column; the same as ``name`` unless stated.
     """
 
@@ -38,6 +63,8 @@ class Column:
     indexed: bool = False
     std: bool = False
     nullable: bool = True
+    range: Range | None = None
+    values: tuple[str, ...] = ()
     sql: str = ""
 
     def __post_init__(self) -> None:
@@ -112,6 +139,61 @@ class ForeignKey:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """How a column is made from a released file that does not name or write it as we publish it.
+
+    Exactly one of ``column``, ``line`` and ``value`` is given.
+
+    Attributes:
+        column: name of the column in the file.
+        line: format string that gets the number of the data row in the file, counted from 1, as ``{line}``.
+        value: a constant.
+        fold: numbers are taken modulo this (360 where a file writes RA = 360.0), or None.
+    """
+
+    column: str | None = None
+    line: str | None = None
+    value: str | None = None
+    fold: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A released file with the rows of a table, and how to read it.
+
+    Attributes:
+        file: its name; below the data folder it may lie anywhere.
+        url: where the public finds it, or None.
+        part: files of the same part hold the same rows, and one of them is enough; all parts make the table.
+        rows: how many it has; another number means a broken download. None when not known.
+        separator: between the values of a text file.
+        skip: lines before the first row, or before the line of column names.
+        header: names of the file's columns in order, where it has no line of them itself.
+        columns: (name of ours, how it is made); columns not named here have the same name in the file.
+        ignore: columns of the file that are not published.
+    """
+
+    file: str
+    url: str | None = None
+    part: str = ""
+    rows: int | None = None
+    separator: Literal["comma", "tab", "whitespace"] = "comma"
+    skip: int = 0
+    header: tuple[str, ...] = ()
+    columns: tuple[tuple[str, Recipe], ...] = ()
+    ignore: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example:
+    """A query that shows what the tables are good for (DALI 1.1 §2.3)."""
+
+    name: str
+    query: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
     """A published table.
 
@@ -130,6 +212,7 @@ class Table:
         subjects: concepts of the Unified Astronomy Thesaurus, as fragment ids.
         aliases: further URL paths of the cone search.
         keys: references to other published tables.
+        sources: the released files the rows come from; empty when they come from nowhere public.
     """
 
     schema: str
@@ -149,6 +232,7 @@ class Table:
     subjects: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
     keys: tuple[ForeignKey, ...] = ()
+    sources: tuple[Source, ...] = ()
 
     @property
     def qualified(self) -> str:
@@ -165,13 +249,14 @@ class Table:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schema:
-    """A published schema: a name, what it is about, and its tables in order."""
+    """A published schema: a name, what it is about, its tables in order, and queries to begin with."""
 
     name: str
     title: str
     description: str
     tables: tuple[Table, ...]
     utype: str | None = None
+    examples: tuple[Example, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
