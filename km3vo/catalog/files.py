@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,7 @@ def _say(mistake: Any) -> str:
         return "there is no such key; docs/tables.md lists them all"
     if kind == "missing":
         return "is missing"
-    if kind == "string_type" and isinstance(value, (int, float, bool)) or type(value).__name__ in ("date", "datetime"):
+    if kind == "string_type" and isinstance(value, (bool, int, float, date)):
         return f'{value} is read as a number or date: write it in quotes, "{value}"'
     if kind == "string_pattern_mismatch":
         return f"{value!r} does not have the form {mistake['ctx']['pattern']}"

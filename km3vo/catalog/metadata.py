@@ -1,7 +1,8 @@
-"""What the words of a description may be: units, UCDs, xtypes, names. Each check returns the value or raises ValueError.
+"""What the words of a description may be: units, UCDs, xtypes, names.
 
-The messages end up in front of whoever wrote the description, so they say what to write instead.
-astropy knows the units and the UCD vocabulary; it is imported when the first one is checked, since that takes a second.
+Each check returns the value or raises ValueError. The messages end up in front of whoever wrote the description, so
+they say what to write instead. astropy knows the units and the UCD vocabulary; it is imported when the first of them
+is checked, since that takes a second.
 """
 
 from __future__ import annotations
