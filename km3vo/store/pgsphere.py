@@ -1,0 +1,100 @@
+"""pgSphere in a database, whichever version the distribution has (see pgsphere_script.py for the broken one)."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from km3vo.errors import SetupError
+from km3vo.store.pgsphere_script import SUFFIX, mend, repaired
+
+Connection = psycopg.Connection[Any]
+
+
+def ensure(connection: Connection) -> str:
+    """Make pgSphere usable in this connection's database, in schema `public`.
+
+    Args:
+        connection: a superuser's.
+
+    Returns:
+        One sentence for the operator on what is there and what was done.
+
+    Raises:
+        SetupError: pgSphere is not installed on the server, or the connection may not create it.
+    """
+    found = connection.execute("SELECT extversion FROM pg_extension WHERE extname = 'pg_sphere'").fetchone()
+    if found:
+        return f"pgSphere {found[0]} is there."
+    if connection.execute("SELECT to_regtype('public.spoint') IS NOT NULL").fetchone() == (True,):
+        return "pgSphere is there, without a record as an extension."
+    version = _offered(connection)
+    try:
+        with connection.transaction():
+            connection.execute("CREATE EXTENSION pg_sphere SCHEMA public")
+    except psycopg.errors.InsufficientPrivilege:
+        raise SetupError("pgSphere has to be created by a superuser: psql -c 'CREATE EXTENSION pg_sphere'") from None
+    except psycopg.errors.InvalidFunctionDefinition:
+        return _create_repaired(connection, version)
+    return f"pgSphere {version} was created."
+
+
+def _offered(connection: Connection) -> str:
+    """The version that the server would create."""
+    found = connection.execute(
+        "SELECT default_version FROM pg_available_extensions WHERE name = 'pg_sphere'"
+    ).fetchone()
+    if found:
+        return str(found[0])
+    major = connection.info.server_version // 10000
+    raise SetupError(
+        f"pgSphere is not installed for PostgreSQL {major}: apt-get install postgresql-{major}-pgsphere "
+        "(on the machine where PostgreSQL runs)"
+    )
+
+
+def _create_repaired(connection: Connection, version: str) -> str:
+    # Only the server knows which script it reads; it may be another machine's.
+    share = Path(_value(connection, "SELECT setting FROM pg_config() WHERE name = 'SHAREDIR'"))
+    script = share / "extension" / f"pg_sphere--{version}.sql"
+    text = _value(connection, "SELECT pg_read_file(%s)", str(script))
+    if repaired(text) == text:
+        raise SetupError(
+            f"PostgreSQL refuses pgSphere {version}, and not for the reason km3vo can mend: "
+            f"psql -c 'CREATE EXTENSION pg_sphere' says why; a newer postgresql-*-pgsphere may help"
+        )
+    if os.access(script.parent, os.W_OK) and script.is_file():
+        mend(share)
+    known = "SELECT count(*) FROM pg_available_extension_versions WHERE name = 'pg_sphere' AND version = %s"
+    if _value(connection, known, version + SUFFIX):
+        with connection.transaction():
+            create = sql.SQL("CREATE EXTENSION pg_sphere SCHEMA public VERSION {}")
+            connection.execute(create.format(sql.Literal(version + SUFFIX)))
+            connection.execute(sql.SQL("ALTER EXTENSION pg_sphere UPDATE TO {}").format(sql.Literal(version)))
+        return f"pgSphere {version} was created from a repaired script, since PostgreSQL refuses the packaged one."
+    _run(connection, repaired(text))
+    return (
+        f"pgSphere {version} was created from a repaired script, without a record as an extension, since "
+        f"PostgreSQL refuses the packaged one and {script.parent} cannot be written to (sudo km3vo db mend-pgsphere "
+        "before the first start avoids this)."
+    )
+
+
+def _run(connection: Connection, script: str) -> None:
+    """Do what CREATE EXTENSION does with a script, except for the record in pg_extension."""
+    statements = re.sub(r"^\\.*$", "", script, flags=re.MULTILINE).replace("MODULE_PATHNAME", "$libdir/pg_sphere")
+    with connection.transaction():
+        connection.execute("SET LOCAL search_path TO public, pg_temp")
+        connection.execute("SET LOCAL client_min_messages TO warning")
+        connection.execute(statements.encode())
+
+
+def _value(connection: Connection, query: Any, *parameters: object) -> Any:
+    row = connection.execute(query, parameters or None).fetchone()
+    assert row is not None
+    return row[0]
