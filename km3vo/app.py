@@ -1,0 +1,103 @@
+"""Wiring: which routes there are, and what happens when the service starts, stops, or fails to answer."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.middleware.cors import CORSMiddleware
+from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.responses import PlainTextResponse, Response
+
+from km3vo import __version__
+from km3vo.catalog.model import Catalog
+from km3vo.errors import Km3voError
+from km3vo.protocols import cone, tap, vosi
+from km3vo.service import Service
+from km3vo.settings import Settings
+from km3vo.store.cluster import Cluster
+from km3vo.store.database import Database, read_passwords
+
+log = logging.getLogger(__name__)
+
+# Today's KM3NeT server answers here; scripts go on working.
+TAP_PREFIXES = ("/tap", "/__system__/tap/run/tap")
+SERVER = f"km3vo/{__version__} IVOA-TAP/1.1"
+
+
+def create_app(settings: Settings | None = None, database: Database | None = None) -> FastAPI:
+    """The application, for uvicorn or for tests.
+
+    Args:
+        settings: from the environment unless given.
+        database: the one the settings name unless given.
+    """
+    settings = settings or Settings()
+    running = Service(settings, database or find_database(settings))
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        await running.open()
+        yield
+        await running.close()
+
+    app = FastAPI(
+        title=settings.publisher.title,
+        version=__version__,
+        description="Neutrino events by the protocols of the Virtual Observatory.",
+        lifespan=lifespan,
+        docs_url="/api",
+        redoc_url=None,
+    )
+    app.state.service = running
+    app.add_middleware(GZipMiddleware, minimum_size=2000, compresslevel=1)
+    # Pages elsewhere (Aladin Lite, notebooks) may ask and read, without a user's credentials.
+    app.add_middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"])
+    app.add_exception_handler(Km3voError, _explain)
+    app.add_exception_handler(HTTPException, _explain)
+    app.add_exception_handler(Exception, _apologise)
+    for routes in _routers(running):
+        app.include_router(routes)
+    return app
+
+
+def find_database(settings: Settings) -> Database:
+    """The database that the settings name: a server's, or the embedded cluster's."""
+    admin = settings.database_url or Cluster(settings.home / "cluster").conninfo()
+    return Database(admin, read_passwords(settings.home))
+
+
+def _routers(running: Service) -> list[APIRouter]:
+    settings = running.settings
+    routers = [cone.router(running.published.tables)]
+    for prefix in TAP_PREFIXES:
+        base = settings.base_url + prefix
+        items = [*vosi.standard_capabilities(base), vosi.tap_capability(settings, base)]
+        routers += [tap.router(prefix), vosi.router(prefix, items, running.catalog)]
+    for schema in running.published.schemas:
+        for table in schema.tables:
+            if table.position:
+                prefix = f"/scs/{table.schema}/{table.name}"
+                base = settings.base_url + prefix
+                items = [*vosi.standard_capabilities(base), vosi.cone_capability(settings, table, base)]
+                routers.append(vosi.router(prefix, items, Catalog((replace(schema, tables=(table,)),))))
+    return routers
+
+
+async def _explain(request: Request, error: Exception) -> Response:
+    """A mistake of the request, in plain words (DALI 1.1 §4.2); protocols with documents of their own make them."""
+    if isinstance(error, HTTPException):
+        text = "there is no such page" if error.status_code == 404 else error.detail
+        return PlainTextResponse(f"{text}\n", status_code=error.status_code, headers=error.headers)
+    assert isinstance(error, Km3voError)
+    return PlainTextResponse(f"{error}\n", status_code=error.status)
+
+
+async def _apologise(request: Request, error: Exception) -> Response:
+    """A mistake of ours. Its text may quote values from the database, so the client gets none of it."""
+    log.error("%s while answering %s", type(error).__name__, request.url.path, exc_info=error)
+    return PlainTextResponse("the service failed to answer; please tell its contact\n", status_code=500)

@@ -1,0 +1,180 @@
+"""The command `km3vo`. Each command does one thing, says what it did, and fails with one line."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+from rich.console import Console
+
+from km3vo import __version__
+from km3vo.errors import Km3voError
+from km3vo.settings import Settings
+
+console = Console(stderr=True, highlight=False)
+
+
+class Commands(click.Group):
+    """The commands, imported when they are called: `km3vo --help` need not load a database driver."""
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        try:
+            return super().__call__(*arguments, **options)
+        except Km3voError as error:
+            console.print(f"km3vo: {error}", style="red", markup=False, soft_wrap=True)
+            sys.exit(1)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="km3vo")
+def main() -> None:
+    """The Virtual Observatory service for the events of KM3NeT.
+
+    \b
+    Start here:
+      km3vo up                          make a database, load events, serve them
+      km3vo load km3net.events my.csv   add your own events
+      km3vo adql "SELECT ..."           see what a query becomes
+
+    Settings are environment variables that begin with KM3VO_; docs/settings.md lists them.
+    """
+
+
+@main.command()
+@click.option("--port", type=int, help="Port to listen on (default: KM3VO_PORT, or 8000).")
+@click.option("--workers", type=int, help="Server processes (default: KM3VO_WORKERS, or 1).")
+def up(port: int | None, workers: int | None) -> None:
+    """Make the database if there is none, load events, and serve until Ctrl-C.
+
+    Run again, it starts in seconds and keeps what is there. Real event lists are loaded from the folder that
+    KM3VO_DATA names; without it their look-alikes are simulated, and say so.
+    """
+    from km3vo import demo
+
+    settings = _settings(port, workers)
+    with _cluster(settings), console.status("Starting") as status:
+        demo.prepare(settings, console, status.update)
+        status.stop()
+        _serve(settings)
+
+
+@main.command()
+@click.option("--port", type=int, help="Port to listen on (default: KM3VO_PORT, or 8000).")
+@click.option("--workers", type=int, help="Server processes (default: KM3VO_WORKERS, or 1).")
+def serve(port: int | None, workers: int | None) -> None:
+    """Serve what is published, and change nothing in the database.
+
+    The database must be up to date (`km3vo db upgrade`) and published (`km3vo publish`).
+    """
+    settings = _settings(port, workers)
+    with _cluster(settings):
+        _serve(settings)
+
+
+@main.command()
+def publish() -> None:
+    """Make the database agree with schemas/*.yaml: new tables, TAP_SCHEMA, rights."""
+    from km3vo.app import find_database
+    from km3vo.catalog.files import read_catalog
+    from km3vo.store import publish as publishing
+    from km3vo.store.database import OWNER
+
+    settings = Settings()
+    catalog = read_catalog(settings.schemas)
+    with _cluster(settings), find_database(settings).connect(OWNER) as owner:
+        created = publishing.publish(owner, catalog)
+    for name in created:
+        click.echo(f"created {name}")
+    click.echo(f"{len(catalog.tables)} tables are published; restart the service to show changed descriptions")
+
+
+@main.group()
+def db() -> None:
+    """Look after the database."""
+
+
+@db.command("upgrade")
+def db_upgrade() -> None:
+    """Bring logins, tables and functions up to date. Safe to run again."""
+    from km3vo.app import find_database
+    from km3vo.store import migrate
+
+    settings = Settings()
+    with _cluster(settings):
+        database = find_database(settings)
+        click.echo(migrate.upgrade(database))
+        click.echo("revision {0} of {1}".format(*migrate.current(database)))
+
+
+@db.command("current")
+def db_current() -> None:
+    """Tell the revision of the database and the newest there is."""
+    from km3vo.app import find_database
+    from km3vo.store import migrate
+
+    settings = Settings()
+    with _cluster(settings):
+        click.echo("revision {0} of {1}".format(*migrate.current(find_database(settings))))
+
+
+@db.command("status")
+def db_status() -> None:
+    """Tell where the embedded cluster is and whether it runs."""
+    from km3vo.store.cluster import Cluster
+
+    settings = Settings()
+    if settings.database_url:
+        click.echo("KM3VO_DATABASE_URL is set: the embedded cluster is not used")
+    else:
+        click.echo(Cluster(settings.home / "cluster").describe())
+
+
+def _settings(port: int | None, workers: int | None) -> Settings:
+    # Through the environment, so that the server's own processes see the same.
+    if port is not None:
+        os.environ["KM3VO_PORT"] = str(port)
+    if workers is not None:
+        os.environ["KM3VO_WORKERS"] = str(workers)
+    return Settings()
+
+
+@contextmanager
+def _cluster(settings: Settings) -> Iterator[None]:
+    """The embedded cluster running meanwhile, unless the settings name a server."""
+    if settings.database_url:
+        yield
+        return
+    from km3vo.store.cluster import Cluster
+
+    cluster = Cluster(settings.home / "cluster")
+    cluster.start()
+    try:
+        yield
+    finally:
+        cluster.stop()
+
+
+def _serve(settings: Settings) -> None:
+    import uvicorn
+
+    from km3vo.app import SERVER
+
+    console.print(f"\n[bold]km3vo is at {settings.base_url}[/bold]  (Ctrl-C stops it)")
+    console.print(f"  TAP, for TOPCAT and pyvo   {settings.base_url}/tap")
+    console.print(f"  Cone search                {settings.base_url}/scs/ant20_01/main?RA=43&DEC=35&SR=3\n")
+    uvicorn.run(
+        "km3vo.app:create_app",
+        factory=True,
+        host=settings.host,
+        port=settings.port,
+        workers=settings.workers,
+        access_log=False,
+        server_header=False,
+        headers=[("Server", SERVER)],
+        log_level="warning",
+        timeout_graceful_shutdown=5,
+    )

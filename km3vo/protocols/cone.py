@@ -1,0 +1,156 @@
+"""Simple Cone Search 1.03 (with the DALI parameters of the 1.1 draft): /scs/{schema}/{table}."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from fastapi import APIRouter, Request
+from psycopg import sql
+from starlette.responses import Response
+
+from km3vo.catalog.model import Column, Table
+from km3vo.errors import Km3voError, ParameterError
+from km3vo.protocols import dali, origin
+from km3vo.protocols.identity import asker
+from km3vo.results import formats, votable
+from km3vo.store import embargo
+from km3vo.store.embargo import Audience
+
+DISTANCE = Column(
+    name="_r",
+    datatype="double",
+    unit="deg",
+    ucd="pos.distance",
+    description="Distance to the centre of the cone",
+    nullable=False,
+)
+# TABLEDATA, which clients as old as the protocol read; and the type that SCS 1.03 §2.2 asks for.
+DEFAULT = replace(formats.find("votable/td"), content_type="text/xml")
+MAX_CIRCLE = 90.0  # degrees; pgSphere has no larger circles
+
+
+@dataclass(frozen=True, slots=True)
+class Cone:
+    """What a cone search of one table asks PostgreSQL: its statements and the columns of the answer."""
+
+    columns: tuple[Column, ...]
+    small: str  # radius up to 90°: uses the index on _pos
+    large: str  # larger: measures every distance
+
+
+@lru_cache(maxsize=1000)
+def plan(table: Table, audience: Audience, verbosity: int) -> Cone:
+    """The statements for a table as an audience sees it.
+
+    Both take the centre (ra, dec), the centre again, the radius in degrees, and the most rows to give.
+    VERB=1 gives identifier and position, 2 the principal columns, 3 all of them (SCS 1.03 §2.1).
+    """
+    assert table.position is not None
+    main = {table.id: "ID_MAIN", table.position.ra: "POS_EQ_RA_MAIN", table.position.dec: "POS_EQ_DEC_MAIN"}
+    shown = [
+        column
+        for column in table.columns
+        if column.name in main or verbosity == 3 or (verbosity == 2 and column.principal)
+    ]
+    names = dict(table.cone_names)
+    columns = [replace(column, ucd=main.get(column.name, column.ucd)) for column in shown]
+    if names:
+        order = {name: place for place, name in enumerate(names)}
+        columns.sort(key=lambda column: order.get(column.name, len(order)))
+        columns = [replace(column, name=names.get(column.name, column.name)) for column in columns]
+    selected = sql.SQL(", ").join(sql.Identifier(column.sql) for column in columns)
+    centre = sql.SQL("spoint(radians(%s::float8), radians(%s::float8))")
+    texts = []
+    for inside in (
+        sql.SQL("_pos <@ scircle({centre}, radians(%s::float8))"),
+        sql.SQL("_pos <-> {centre} <= radians(%s::float8)"),
+    ):
+        texts.append(
+            sql.SQL(
+                "SELECT degrees(_pos <-> {centre}), {columns} FROM {relation} WHERE {inside} ORDER BY 1 LIMIT %s::bigint"
+            )
+            .format(
+                centre=centre,
+                columns=selected,
+                relation=sql.Identifier(*embargo.relation(table, audience)),
+                inside=inside.format(centre=centre),
+            )
+            .as_string()
+        )
+    return Cone((DISTANCE, *columns), *texts)
+
+
+async def search(request: Request, table: Table) -> Response:
+    """Answer a cone search; whatever is wrong with it comes back as a VOTable, too (SCS 1.03 §2.3)."""
+    try:
+        return await _search(request, table)
+    except Km3voError as error:
+        return Response(votable.cone_error_document(str(error)), media_type="text/xml")
+
+
+async def _search(request: Request, table: Table) -> Response:
+    running = dali.service(request)
+    limits = running.settings.limits
+    given = await dali.parameters(request)
+    ra, dec = given.number("RA", 0, 360), given.number("DEC", -90, 90)
+    radius = given.number("SR", 0, limits.cone_maxsr)
+    verbosity = given.one("VERB", "2").strip() or "2"
+    if verbosity not in ("1", "2", "3"):
+        raise ParameterError(f"VERB={verbosity[:40]} is not 1, 2 or 3")
+    maxrec = given.maxrec(limits.cone_maxrec, limits.maxrec_hard)
+    chosen = given.format(DEFAULT)
+    who = asker(request)
+    cone = plan(table, who.audience, int(verbosity))
+    # A radius of nothing asks for the columns alone (SCS 1.03 §2.1).
+    rows = 0 if radius == 0 else maxrec + 1
+    answer = await running.readers[who.audience].answer(
+        cone.small if radius <= MAX_CIRCLE else cone.large, (ra, dec, ra, dec, radius, rows), cone.columns, maxrec
+    )
+    answer.name = table.name
+    answer.description = f"{table.title}: cone search"
+    answer.infos = origin.service_infos(running.settings, "ivo://ivoa.net/std/ConeSearch", str(request.url))
+    answer.table_infos = origin.table_infos(running.settings, (table,))
+    body = b"".join(chosen.write(answer))
+    return Response(body, headers={"content-type": chosen.content_type})
+
+
+def router(tables: tuple[Table, ...]) -> APIRouter:
+    """The routes of every table that has positions, with their aliases."""
+    routes = APIRouter(tags=["Simple Cone Search"])
+    for table in tables:
+        if table.position is None:
+            continue
+
+        def endpoint(table: Table = table) -> object:
+            async def cone(request: Request) -> Response:
+                return await search(request, table)
+
+            return cone
+
+        for path in (f"/scs/{table.schema}/{table.name}", *table.aliases):
+            routes.add_api_route(
+                path,
+                endpoint(),  # type: ignore[arg-type]
+                methods=["GET", "POST"],
+                summary=f"Cone search: {table.title}",
+                response_class=Response,
+                openapi_extra=PARAMETERS,
+            )
+    return routes
+
+
+def _parameter(name: str, description: str, schema: dict[str, object], *, required: bool = False) -> dict[str, object]:
+    return {"name": name, "in": "query", "required": required, "description": description, "schema": schema}
+
+
+PARAMETERS = {
+    "parameters": [
+        _parameter("RA", "Right ascension of the centre, ICRS, degrees", {"type": "number"}, required=True),
+        _parameter("DEC", "Declination of the centre, ICRS, degrees", {"type": "number"}, required=True),
+        _parameter("SR", "Radius, degrees; 0 for the columns alone", {"type": "number"}, required=True),
+        _parameter("VERB", "1: few columns, 2: the usual ones, 3: all", {"type": "integer", "enum": [1, 2, 3]}),
+        _parameter("MAXREC", "Most rows", {"type": "integer", "minimum": 0}),
+        _parameter("RESPONSEFORMAT", "A format's name or media type", {"type": "string"}),
+    ]
+}

@@ -1,0 +1,241 @@
+"""VOSI 1.1: what a service is (capabilities), whether it works (availability), and what tables it has.
+
+The documents are made once from the catalogue and the settings and sent with an ETag until the service restarts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from fastapi import APIRouter
+from lxml import etree
+from lxml.builder import ElementMaker
+from starlette.requests import Request
+from starlette.responses import Response
+
+from km3vo import adql
+from km3vo.catalog.model import Catalog, Column, Schema, Table
+from km3vo.catalog.tap_schema import as_written, is_indexed
+from km3vo.errors import NotFoundError, ParameterError
+from km3vo.protocols.dali import parameters, service
+from km3vo.results import formats
+from km3vo.settings import Settings
+
+XSI = "http://www.w3.org/2001/XMLSchema-instance"
+NAMESPACES = {
+    "xsi": XSI,
+    "vosi": "http://www.ivoa.net/xml/VOSICapabilities/v1.0",
+    "avail": "http://www.ivoa.net/xml/VOSIAvailability/v1.0",
+    "vtm": "http://www.ivoa.net/xml/VOSITables/v1.0",
+    "vr": "http://www.ivoa.net/xml/VOResource/v1.0",
+    "vs": "http://www.ivoa.net/xml/VODataService/v1.1",
+    "tr": "http://www.ivoa.net/xml/TAPRegExt/v1.0",
+    "cs": "http://www.ivoa.net/xml/ConeSearch/v1.0",
+}
+TYPE = f"{{{XSI}}}type"
+plain = ElementMaker()  # the schemas' local elements are unqualified
+STARTED = datetime.now(UTC)
+
+
+def document(root: etree._Element) -> bytes:
+    """A tree as an XML document."""
+    return bytes(etree.tostring(root, xml_declaration=True, encoding="UTF-8"))
+
+
+def respond(request: Request, body: bytes, media_type: str = "text/xml") -> Response:
+    """A whole document with an ETag; 304 when the client has it already."""
+    tag = f'"{hashlib.sha256(body).hexdigest()[:20]}"'
+    headers = {"ETag": tag, "Cache-Control": "no-cache"}
+    if tag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    return Response(body, media_type=media_type, headers=headers)
+
+
+def _root(prefix: str, name: str, *used: str) -> etree._Element:
+    prefixes = {key: NAMESPACES[key] for key in ("xsi", prefix, *used)}
+    return etree.Element(f"{{{NAMESPACES[prefix]}}}{name}", nsmap=prefixes)
+
+
+def interface(url: str, *, kind: str = "vs:ParamHTTP", use: str = "full", **attributes: str) -> etree._Element:
+    """An interface with its access URL (VOResource 1.1 §2.2.2)."""
+    return plain.interface(plain.accessURL(url, use=use), {TYPE: kind}, **attributes)
+
+
+def standard_capabilities(base: str) -> list[etree._Element]:
+    """The VOSI resources beside a service at ``base``."""
+    return [
+        plain.capability(interface(f"{base}/{path}"), standardID=f"ivo://ivoa.net/std/VOSI#{name}")
+        for name, path in (("capabilities", "capabilities"), ("availability", "availability"), ("tables-1.1", "tables"))
+    ]
+
+
+def tap_capability(settings: Settings, base: str) -> etree._Element:
+    """The TAP service's own capability, with its real limits (TAPRegExt 1.0)."""
+    limits = settings.limits
+    access = interface(base, use="base", role="std", version="1.1")
+    capability = plain.capability(access, {TYPE: "tr:TableAccess"}, standardID="ivo://ivoa.net/std/TAP")
+    language = plain.language(
+        plain.name("ADQL"),
+        plain.version("2.0", {"ivo-id": "ivo://ivoa.net/std/ADQL#v2.0"}),
+        plain.version("2.1", {"ivo-id": "ivo://ivoa.net/std/ADQL#v2.1"}),
+        plain.description("ADQL 2.0 and 2.1"),
+    )
+    for feature in adql.FEATURES:
+        features = plain.languageFeatures(type=feature.type)
+        for form, description in feature.forms:
+            item = plain.feature(plain.form(form))
+            if description:
+                item.append(plain.description(description))
+            features.append(item)
+        language.append(features)
+    capability.append(language)
+    for form in formats.FORMATS:
+        attributes = {"ivo-id": form.ivo_id} if form.ivo_id else {}
+        capability.append(
+            plain.outputFormat(plain.mime(form.mime), *(plain.alias(alias) for alias in form.aliases), attributes)
+        )
+    days = 24 * 3600
+    capability.append(
+        plain.retentionPeriod(
+            plain.default(str(int(limits.retention_days * days))), plain.hard(str(int(limits.retention_days_hard * days)))
+        )
+    )
+    capability.append(
+        plain.executionDuration(plain.default(str(limits.async_seconds)), plain.hard(str(limits.async_seconds_hard)))
+    )
+    capability.append(
+        plain.outputLimit(
+            plain.default(str(limits.maxrec), unit="row"), plain.hard(str(limits.maxrec_hard), unit="row")
+        )
+    )
+    return capability
+
+
+def cone_capability(settings: Settings, table: Table, url: str) -> etree._Element:
+    """A cone search's own capability (SimpleDALRegExt 1.2 §3.1)."""
+    capability = plain.capability(
+        interface(f"{url}?", use="base", role="std"),
+        {TYPE: "cs:ConeSearch"},
+        standardID="ivo://ivoa.net/std/ConeSearch",
+    )
+    for name, value in (
+        ("maxSR", f"{settings.limits.cone_maxsr:g}"),
+        ("maxRecords", str(settings.limits.cone_maxrec)),
+        ("verbosity", "true"),
+    ):
+        capability.append(plain(name, value))
+    capability.append(plain.testQuery(plain.ra("180"), plain.dec("0"), plain.sr("20")))
+    return capability
+
+
+def capabilities(items: Iterable[etree._Element]) -> bytes:
+    """The capabilities document (VOSI 1.1 §2)."""
+    root = _root("vosi", "capabilities", "vr", "vs", "tr", "cs")
+    root.extend(items)
+    return document(root)
+
+
+def availability(available: bool, note: str) -> bytes:
+    """The availability document (VOSI 1.1 §5)."""
+    root = _root("avail", "availability")
+    maker = ElementMaker(namespace=NAMESPACES["avail"])
+    root.append(maker.available("true" if available else "false"))
+    root.append(maker.upSince(STARTED.strftime("%Y-%m-%dT%H:%M:%SZ")))
+    root.append(maker.note(note))
+    return document(root)
+
+
+async def check(request: Request) -> Response:
+    """Whether the database answers just now."""
+    alive = await service(request).readers["public"].alive()
+    note = "The service is at work." if alive else "The database does not answer."
+    return Response(availability(alive, note), media_type="text/xml", headers={"Cache-Control": "no-store"})
+
+
+def tableset(catalog: Catalog, *, columns: bool = True) -> bytes:
+    """The tables document (VOSI 1.1 §4); without columns for detail=min."""
+    root = _root("vtm", "tableset", "vs")
+    root.extend(_schema(schema, columns) for schema in catalog.schemas)
+    return document(root)
+
+
+def table_document(table: Table) -> bytes:
+    """The document of one table (VOSI 1.1 §4.2)."""
+    root = _root("vtm", "table", "vs")
+    root.set("type", table.kind)
+    root.extend(_table(table, columns=True))
+    return document(root)
+
+
+def _schema(schema: Schema, columns: bool) -> etree._Element:
+    element = plain.schema(plain.name(schema.name), plain.title(schema.title), plain.description(schema.description))
+    for table in schema.tables:
+        element.append(_table(table, columns=columns))
+    return element
+
+
+def _table(table: Table, *, columns: bool) -> etree._Element:
+    element = plain.table(
+        plain.name(table.qualified), plain.title(table.title), plain.description(table.description), type=table.kind
+    )
+    if table.utype:
+        element.append(plain.utype(table.utype))
+    if columns:
+        element.extend(_column(column, table) for column in table.columns)
+        for key in table.keys:
+            foreign = plain.foreignKey(plain.targetTable(key.target))
+            for here, there in key.columns:
+                foreign.append(plain.fkColumn(plain.fromColumn(here), plain.targetColumn(there)))
+            if key.description:
+                foreign.append(plain.description(key.description))
+            if key.utype:
+                foreign.append(plain.utype(key.utype))
+            element.append(foreign)
+    return element
+
+
+def _column(column: Column, table: Table) -> etree._Element:
+    element = plain.column(plain.name(as_written(column.name)))
+    for name in ("description", "unit", "ucd", "utype"):
+        if value := getattr(column, name):
+            element.append(plain(name, value))
+    attributes = {"arraysize": column.arraysize, "extendedType": column.xtype}
+    element.append(
+        plain.dataType(column.datatype, {TYPE: "vs:VOTableType"}, **{k: v for k, v in attributes.items() if v})
+    )
+    flags = {"indexed": is_indexed(table, column), "primary": column.name == table.id, "nullable": column.nullable}
+    element.extend(plain.flag(flag) for flag, present in flags.items() if present)
+    if column.std:
+        element.set("std", "true")
+    return element
+
+
+def router(prefix: str, items: Iterable[etree._Element], catalog: Catalog) -> APIRouter:
+    """The VOSI resources of a service at ``prefix`` with these capabilities and tables."""
+    routes = APIRouter(prefix=prefix, tags=["VOSI"])
+    described = capabilities(items)
+    whole, names = tableset(catalog), tableset(catalog, columns=False)
+
+    @routes.get("/capabilities", summary="What the service can do", response_class=Response)
+    async def capabilities_(request: Request) -> Response:
+        return respond(request, described)
+
+    @routes.get("/tables", summary="The tables; detail=min leaves out the columns", response_class=Response)
+    async def tables(request: Request) -> Response:
+        given = await parameters(request)
+        detail = given.one("DETAIL", "max").lower()
+        if detail not in ("min", "max"):
+            raise ParameterError(f"detail={detail[:40]} is not min or max")
+        return respond(request, whole if detail == "max" else names)
+
+    @routes.get("/tables/{name}", summary="One table", response_class=Response)
+    async def table(request: Request, name: str) -> Response:
+        try:
+            return respond(request, table_document(catalog.table(name)))
+        except KeyError:
+            raise NotFoundError(f"there is no table {name[:80]}: see {prefix}/tables") from None
+
+    routes.get("/availability", summary="Whether the service works", response_class=Response)(check)
+    return routes

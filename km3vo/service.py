@@ -1,0 +1,81 @@
+"""All that a request needs, in one object: settings, catalogue, translations, and the database as each audience."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from km3vo.adql import Sources, Translation, translate
+from km3vo.catalog.files import read_catalog
+from km3vo.catalog.model import Catalog, Table
+from km3vo.catalog.tap_schema import TAP_SCHEMA
+from km3vo.settings import Settings
+from km3vo.store import embargo
+from km3vo.store.database import Database
+from km3vo.store.embargo import Audience
+from km3vo.store.queries import Reader
+
+AUDIENCES: tuple[Audience, ...] = ("public", "member")
+TRANSLATIONS_KEPT = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who asks: the audience decides which rows there are; the name is for job lists and the access log."""
+
+    audience: Audience = "public"
+    name: str | None = None
+
+
+class Service:
+    """The running service. One per server process."""
+
+    def __init__(self, settings: Settings, database: Database) -> None:
+        self.settings = settings
+        self.database = database
+        self.published = read_catalog(settings.schemas)
+        # TAP_SCHEMA is a schema like the others (TAP 1.1 §4), but last in every list.
+        self.catalog = Catalog((*self.published.schemas, TAP_SCHEMA))
+        self.readers = {
+            audience: Reader(database, audience, settings.pools, settings.limits) for audience in AUDIENCES
+        }
+        self.sources: dict[Audience, Sources] = {
+            audience: embargo.sources(self.catalog, audience) for audience in AUDIENCES
+        }
+        # Streams are read, and formats written, in threads of their own: the event loop only passes bytes on.
+        self.threads = ThreadPoolExecutor(max_workers=4 * settings.pools.streams, thread_name_prefix="stream")
+        self._translations: OrderedDict[tuple[Audience, str, str, int | None], Translation] = OrderedDict()
+
+    async def open(self) -> None:
+        """Open the connections."""
+        for reader in self.readers.values():
+            await reader.open()
+
+    async def close(self) -> None:
+        """Cancel what runs and close the connections."""
+        for reader in self.readers.values():
+            await reader.close()
+        self.threads.shutdown(wait=False, cancel_futures=True)
+
+    def translate(self, text: str, version: str, maxrec: int | None, audience: Audience) -> Translation:
+        """An ADQL query as PostgreSQL for an audience; remembered, since clients repeat themselves.
+
+        Raises:
+            AdqlError: the text is not ADQL, or names what is not there.
+        """
+        key = audience, version, text, maxrec
+        known = self._translations.pop(key, None)
+        if known is None:
+            known = translate(text, self.sources[audience], version=version, maxrec=maxrec)
+        self._translations[key] = known
+        if len(self._translations) > TRANSLATIONS_KEPT:
+            self._translations.popitem(last=False)
+        return known
+
+    def table(self, qualified: str) -> Table | None:
+        """The published table of that name, or None."""
+        try:
+            return self.catalog.table(qualified)
+        except KeyError:
+            return None
