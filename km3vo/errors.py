@@ -5,7 +5,8 @@
     │   ├── ParameterError      a parameter is missing, malformed or out of range
     │   ├── AdqlError           the query is not ADQL, or speaks of things that are not there
     │   ├── DataError           the query is right but its data are not: 1/0, SQRT(-1), a bad CAST
-    │   └── UploadError         an uploaded table cannot be read
+    │   ├── UploadError         an uploaded table cannot be read
+    │   └── LoadError           files of events cannot be loaded as they stand
     ├── CredentialsError        credentials were sent and are wrong, expired or revoked (401)
     ├── ForbiddenError          who asks may not do this (403)
     ├── NotFoundError           no such job, table or page (404)
@@ -70,6 +71,10 @@ class DataError(RequestError):
 
 class UploadError(RequestError):
     """An uploaded table cannot be read or is not what it says it is."""
+
+
+class LoadError(RequestError):
+    """Files of events cannot be loaded as they stand; the text names file, line, column, value and rule."""
 
 
 class CredentialsError(Km3voError):
