@@ -1,0 +1,293 @@
+"""The syntax tree of a query: what was written, without a notion yet of what the names stand for.
+
+Nodes are equal when they say the same; where they stand in the text does not matter.
+Chains of operators are kept flat, so that a long one needs no deep recursion.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(slots=True)
+class Node:
+    """Anything in the tree. ``start`` and ``end`` are offsets in the text of the query."""
+
+    start: int = field(default=-1, kw_only=True, compare=False, repr=False)
+    end: int = field(default=-1, kw_only=True, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """An identifier: regular ones mean the same in any case, delimited ones are exact (ADQL 2.1 §2.1.2)."""
+
+    text: str
+    delimited: bool = False
+
+    @property
+    def folded(self) -> str:
+        """What to compare: regular identifiers in lower case."""
+        return self.text if self.delimited else self.text.lower()
+
+    def __str__(self) -> str:
+        return '"' + self.text.replace('"', '""') + '"' if self.delimited else self.text
+
+
+# ---------------------------------------------------------------------------------------------- values
+
+
+@dataclass(slots=True)
+class Value(Node):
+    """<value_expression>"""
+
+
+@dataclass(slots=True)
+class Number(Value):
+    """<unsigned_numeric_literal>, as written."""
+
+    text: str
+
+
+@dataclass(slots=True)
+class String(Value):
+    """<character_string_literal>, without its quotes."""
+
+    text: str
+
+
+@dataclass(slots=True)
+class Null(Value):
+    """The word NULL as a value."""
+
+
+@dataclass(slots=True)
+class ColumnRef(Value):
+    """<column_reference>: up to three qualifiers and a column."""
+
+    parts: tuple[Name, ...]
+
+
+@dataclass(slots=True)
+class Call(Value):
+    """A function with its arguments; ``name`` is in capitals. A coordinate system in front is kept apart."""
+
+    name: str
+    arguments: list[Value]
+    system: Value | None = None
+
+
+@dataclass(slots=True)
+class Aggregate(Value):
+    """<set_function_specification>; ``argument`` is None for COUNT(*)."""
+
+    name: str
+    argument: Value | None
+    distinct: bool = False
+
+
+@dataclass(slots=True)
+class Cast(Value):
+    """<cast_specification>; ``target`` in capitals, ``length`` for CHAR(n) and VARCHAR(n)."""
+
+    argument: Value
+    target: str
+    length: int | None = None
+
+
+@dataclass(slots=True)
+class Signed(Value):
+    """<factor> with a sign."""
+
+    sign: str
+    argument: Value
+
+
+@dataclass(slots=True)
+class Chain(Value):
+    """Operators of one precedence, to be worked off from the left: + and -, or * and /, or ||."""
+
+    first: Value
+    rest: list[tuple[str, Value]]
+
+
+@dataclass(slots=True)
+class Parenthesis(Value):
+    """A value in parentheses."""
+
+    argument: Value
+
+
+# ------------------------------------------------------------------------------------------ conditions
+
+
+@dataclass(slots=True)
+class Condition(Node):
+    """<search_condition>"""
+
+
+@dataclass(slots=True)
+class Comparison(Condition):
+    """<comparison_predicate>; != is kept as <>."""
+
+    operator: str
+    left: Value
+    right: Value
+
+
+@dataclass(slots=True)
+class Logic(Condition):
+    """Conditions joined by AND, or by OR."""
+
+    operator: str
+    arguments: list[Condition]
+
+
+@dataclass(slots=True)
+class Not(Condition):
+    """<boolean_factor> with NOT."""
+
+    argument: Condition
+
+
+@dataclass(slots=True)
+class Grouped(Condition):
+    """A condition in parentheses."""
+
+    argument: Condition
+
+
+@dataclass(slots=True)
+class Between(Condition):
+    """<between_predicate>"""
+
+    argument: Value
+    low: Value
+    high: Value
+    negated: bool = False
+
+
+@dataclass(slots=True)
+class In(Condition):
+    """<in_predicate>"""
+
+    argument: Value
+    choices: list[Value] | Query
+    negated: bool = False
+
+
+@dataclass(slots=True)
+class Like(Condition):
+    """<like_predicate>; ``operator`` is LIKE or ILIKE."""
+
+    operator: str
+    argument: Value
+    pattern: Value
+    negated: bool = False
+
+
+@dataclass(slots=True)
+class IsNull(Condition):
+    """<null_predicate>"""
+
+    argument: ColumnRef
+    negated: bool = False
+
+
+@dataclass(slots=True)
+class Exists(Condition):
+    """<exists_predicate>"""
+
+    query: Query
+
+
+# --------------------------------------------------------------------------------------------- queries
+
+
+@dataclass(slots=True)
+class Star(Node):
+    """* or table.*"""
+
+    parts: tuple[Name, ...] = ()
+
+
+@dataclass(slots=True)
+class Item(Node):
+    """<derived_column>: a value and perhaps its name."""
+
+    value: Value
+    alias: Name | None = None
+
+
+@dataclass(slots=True)
+class TableRef(Node):
+    """<table_name> [AS alias]"""
+
+    parts: tuple[Name, ...]
+    alias: Name | None = None
+
+
+@dataclass(slots=True)
+class Derived(Node):
+    """<derived_table> AS alias"""
+
+    query: Query
+    alias: Name
+
+
+@dataclass(slots=True)
+class Join(Node):
+    """<qualified_join>; at most one of ``natural``, ``on`` and ``using`` is set."""
+
+    left: From
+    right: From
+    kind: Literal["INNER", "LEFT", "RIGHT", "FULL"] = "INNER"
+    natural: bool = False
+    on: Condition | None = None
+    using: list[Name] | None = None
+
+
+From = TableRef | Derived | Join
+
+
+@dataclass(slots=True)
+class Order(Node):
+    """<order_by_term>"""
+
+    value: Value
+    descending: bool = False
+
+
+@dataclass(slots=True)
+class Select(Node):
+    """<select_query>"""
+
+    items: list[Item | Star]
+    tables: list[From]
+    distinct: bool = False
+    top: int | None = None
+    where: Condition | None = None
+    group: list[Value] = field(default_factory=list)
+    having: Condition | None = None
+
+
+@dataclass(slots=True)
+class SetChain(Node):
+    """Operands joined by UNION and EXCEPT, or by INTERSECT; ``rest`` has (operator, ALL, operand)."""
+
+    first: Body
+    rest: list[tuple[str, bool, Body]]
+
+
+@dataclass(slots=True)
+class Query(Node):
+    """<select_expression>, and with ``tables`` the whole <query_specification>."""
+
+    body: Body
+    order: list[Order] = field(default_factory=list)
+    offset: int | None = None
+    tables: list[tuple[Name, Query]] = field(default_factory=list)
+
+
+# An operand that is a Query stands in parentheses.
+Body = Select | SetChain | Query
