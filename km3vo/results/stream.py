@@ -18,12 +18,38 @@ Arrow types by column (positions count, Arrow's field names do not):
 
 from __future__ import annotations
 
+import itertools
+import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import pyarrow as pa
 
 from km3vo.catalog.model import Column
+from km3vo.errors import Km3voError
+
+_log = logging.getLogger(__name__)
+
+_SCALARS = {
+    "boolean": pa.bool_(),
+    "unsignedByte": pa.int16(),
+    "short": pa.int16(),
+    "int": pa.int32(),
+    "long": pa.int64(),
+    "float": pa.float32(),
+    "double": pa.float64(),
+}
+
+# What a reader is told when something broke that has no message of its own for readers.
+UNEXPECTED = "The result is incomplete: an unexpected error occurred while it was being sent. Please try again."
+
+
+def arrow_type(column: Column) -> pa.DataType:
+    """The Arrow type of a column's cells, as in the table at the top of this module."""
+    if column.is_string:
+        return pa.timestamp("us") if column.xtype == "timestamp" else pa.string()
+    scalar = _SCALARS[column.datatype]
+    return pa.list_(scalar) if column.arraysize and column.arraysize != "1" else scalar
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +67,8 @@ class Result:
     """Columns and a stream of batches, at most ``maxrec`` rows long.
 
     The batches handed in may hold one row more than ``maxrec``: that is how a truncated result is told
-    from one that just fits (TAP 1.1 §2.7.4). Iterate once; ``overflow`` and ``rows`` are true afterwards.
+    from one that just fits (TAP 1.1 §2.7.4). Iterate once; ``overflow``, ``failed`` and ``rows`` are true
+    afterwards. However the iteration ends, ``source`` is closed if it can be.
 
     Attributes:
         columns: in the order of the batches' columns.
@@ -51,6 +78,9 @@ class Result:
         infos: INFOs of the whole document (who, when, which query).
         table_infos: INFOs of the data themselves (citation, rights).
         description: of the table, or "".
+        rows: how many rows were handed on so far.
+        overflow: whether rows were left out because of ``maxrec``.
+        failed: what went wrong while the rows were read, in words for the reader; "" when nothing did.
     """
 
     columns: tuple[Column, ...]
@@ -62,36 +92,67 @@ class Result:
     description: str = ""
     rows: int = field(default=0, init=False)
     overflow: bool = field(default=False, init=False)
+    failed: str = field(default="", init=False)
+
+    def start(self) -> None:
+        """Fetch the first batch, so that an error that comes at once is raised here, before any byte is sent."""
+        source = iter(self.source)
+        for first in source:
+            self.source = _Resumed(first, source)
+            return
+        self.source = ()
 
     def batches(self) -> Iterator[pa.RecordBatch]:
-        """Yield the rows, stopping after ``maxrec`` of them."""
-        for batch in self.source:
-            if self.maxrec is not None and self.rows + batch.num_rows > self.maxrec:
-                batch = batch.slice(0, self.maxrec - self.rows)
-                self.overflow = True
-            self.rows += batch.num_rows
-            if batch.num_rows:
-                yield batch
-            if self.overflow:
-                return
+        """Yield the rows, stopping after ``maxrec`` of them.
+
+        Raises whatever the source raises, once ``failed`` says what a reader should know of it.
+        """
+        try:
+            for batch in self.source:
+                if self.maxrec is not None and self.rows + batch.num_rows > self.maxrec:
+                    batch = batch.slice(0, self.maxrec - self.rows)
+                    self.overflow = True
+                self.rows += batch.num_rows
+                if batch.num_rows:
+                    yield batch
+                if self.overflow:
+                    return
+        except Exception as error:
+            self.fail(error)
+            raise
+        finally:
+            self.close()
         # TAP 1.1 §2.7.4: MAXREC=0 asks for metadata alone and is always marked as truncated.
         self.overflow = self.overflow or self.maxrec == 0
 
+    def fail(self, error: Exception) -> None:
+        """Keep in ``failed`` what a reader should know of an error; the first one counts."""
+        if self.failed:
+            return
+        if isinstance(error, Km3voError):
+            self.failed = str(error).strip() or UNEXPECTED
+        else:
+            _log.error("a result broke off after %d rows", self.rows, exc_info=error)
+            self.failed = UNEXPECTED
 
-_SCALARS: dict[str, pa.DataType] = {
-    "boolean": pa.bool_(),
-    "unsignedByte": pa.int16(),
-    "short": pa.int16(),
-    "int": pa.int32(),
-    "long": pa.int64(),
-    "float": pa.float32(),
-    "double": pa.float64(),
-}
+    def close(self) -> None:
+        """Let go of the source, so that a query behind it can be cancelled. May be called twice."""
+        close = getattr(self.source, "close", None)
+        if close is not None:
+            close()
 
 
-def arrow_type(column: Column) -> pa.DataType:
-    """The Arrow type of a column's batches (the table at the head of this module)."""
-    if column.is_string:
-        return pa.timestamp("us") if column.xtype == "timestamp" else pa.string()
-    scalar = _SCALARS[column.datatype]
-    return pa.list_(scalar) if column.arraysize else scalar
+class _Resumed:
+    """A source whose first batch has already been fetched."""
+
+    def __init__(self, first: pa.RecordBatch, rest: Iterator[pa.RecordBatch]) -> None:
+        self._batches = itertools.chain((first,), rest)
+        self._rest = rest
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        return self._batches
+
+    def close(self) -> None:
+        close = getattr(self._rest, "close", None)
+        if close is not None:
+            close()

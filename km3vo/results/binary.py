@@ -1,0 +1,250 @@
+"""Rows as VOTable's BINARY and BINARY2 write them, a block of rows at a time (VOTable 1.5 §5.3 and §5.4).
+
+A row is a few stretches of fixed width with cells of variable length between them. Each stretch is filled column by
+column into a numpy record; Arrow then joins stretches and cells row by row. Nothing is padded, so one very long
+string costs no more than its length.
+"""
+
+from __future__ import annotations
+
+import binascii
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from km3vo.catalog.model import Column
+from km3vo.errors import DataError
+from km3vo.results import text, views
+
+_NUMBERS = {
+    "unsignedByte": np.dtype("u1"),
+    "short": np.dtype(">i2"),
+    "int": np.dtype(">i4"),
+    "long": np.dtype(">i8"),
+    "float": np.dtype(">f4"),
+    "double": np.dtype(">f8"),
+}
+# In BINARY a missing integer is a value that the FIELD's VALUES element names (VOTable 1.5 §6).
+NULL_VALUES = {"short": -(2**15), "int": -(2**31), "long": -(2**63)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Cells:
+    """One column's cells of variable length: bytes, and how many items each holds."""
+
+    counts: npt.NDArray[np.int32]
+    content: pa.Array
+
+
+@dataclass(frozen=True, slots=True)
+class _Stretch:
+    """Columns that lie next to each other in every row, and the column of variable length that follows."""
+
+    dtype: np.dtype[Any]
+    fixed: tuple[int, ...]
+    variable: int | None
+
+
+def datatype(column: Column) -> str:
+    """The datatype under which BINARY can tell a missing value: one byte has no room for "none"."""
+    return "short" if column.datatype == "unsignedByte" and column.nullable else column.datatype
+
+
+def is_fixed(column: Column) -> bool:
+    """Whether each cell takes the same number of bytes. Strings are always written with their length."""
+    return not column.is_string and "*" not in (column.arraysize or "")
+
+
+def elements(column: Column) -> int:
+    """How many numbers a cell of fixed size holds: 6 for arraysize "2x3"."""
+    count = 1
+    for side in (column.arraysize or "1").split("x"):
+        count *= int(side)
+    return count
+
+
+def readable(columns: tuple[Column, ...], first: pa.RecordBatch) -> tuple[Column, ...]:
+    """The columns as they can be written, judged by the first rows: text beyond ASCII becomes unicodeChar.
+
+    Before VOTable 1.6 a char is ASCII, and in BINARY and BINARY2 readers hold on to it: astropy 8 refuses the
+    whole document, STILTS 3.4 shows each byte as a letter. (In TABLEDATA both read the text as it is.)
+    """
+    wider = [
+        replace(column, datatype="unicodeChar") if column.datatype == "char" and not _is_ascii(array) else column
+        for column, array in zip(columns, first.columns, strict=True)
+    ]
+    return tuple(wider)
+
+
+class Base64:
+    """Encodes a stream in whole multiples of three bytes, so that no padding falls in its middle."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, raw: bytes | memoryview) -> bytes:
+        """The next piece as text, all but the last one or two bytes."""
+        if self._rest:
+            raw = self._rest + raw
+        whole = len(raw) // 3 * 3
+        view = memoryview(raw)
+        self._rest = bytes(view[whole:])
+        return binascii.b2a_base64(view[:whole])
+
+    def finish(self) -> bytes:
+        """What was held back."""
+        return binascii.b2a_base64(self._rest) if self._rest else b""
+
+
+@lru_cache(maxsize=512)
+def encoder(columns: tuple[Column, ...], flags: bool) -> Callable[[pa.RecordBatch], memoryview]:
+    """A function from blocks of these columns to bytes.
+
+    Args:
+        flags: whether each row begins with a bit per column that tells missing values: BINARY2, else BINARY.
+    """
+    stretches = _stretches(columns, flags)
+    fills = [None if flags else NULL_VALUES.get(column.datatype) for column in columns]
+
+    def encode(batch: pa.RecordBatch) -> memoryview:
+        count = batch.num_rows
+        arrays = batch.columns
+        parts: list[pa.Array] = []
+        for number, stretch in enumerate(stretches):
+            record = np.empty(count, stretch.dtype)
+            if number == 0 and flags:
+                record["flags"] = _flags(arrays, count)
+            for index in stretch.fixed:
+                record[f"c{index}"] = _fixed(arrays[index], columns[index], fills[index])
+            cells = None if stretch.variable is None else _variable(arrays[stretch.variable], columns[stretch.variable])
+            if cells is not None:
+                record["count"] = cells.counts
+            if len(stretches) == 1 and cells is None:
+                return memoryview(record).cast("B")
+            width = stretch.dtype.itemsize
+            if width:
+                parts.append(views.binary(count, np.arange(0, (count + 1) * width, width, np.int32), record))
+            if cells is not None:
+                parts.append(cells.content)
+        joined = pc.binary_join_element_wise(*parts, b"", null_handling="replace", null_replacement=b"")
+        return memoryview(views.data(joined))
+
+    return encode
+
+
+def _stretches(columns: Sequence[Column], flags: bool) -> list[_Stretch]:
+    stretches: list[_Stretch] = []
+    fields: list[Any] = [("flags", "u1", ((len(columns) + 7) // 8,))] if flags else []
+    fixed: list[int] = []
+    for index, column in enumerate(columns):
+        if is_fixed(column):
+            fields.append((f"c{index}", *_layout(column, flags)))
+            fixed.append(index)
+        else:
+            fields.append(("count", ">u4"))
+            stretches.append(_Stretch(np.dtype(fields), tuple(fixed), index))
+            fields, fixed = [], []
+    if fields or not stretches:
+        stretches.append(_Stretch(np.dtype(fields), tuple(fixed), None))
+    return stretches
+
+
+def _layout(column: Column, flags: bool) -> tuple[Any, ...]:
+    if column.datatype == "boolean":
+        return ("u1",)
+    number = _NUMBERS[column.datatype if flags else datatype(column)]
+    count = elements(column)
+    return (number,) if count == 1 else (number, (count,))
+
+
+def _flags(arrays: Sequence[pa.Array], count: int) -> npt.NDArray[np.uint8]:
+    """The bits that tell missing values, the first column in the most significant bit of the first byte."""
+    bits = None
+    for index, array in enumerate(arrays):
+        missing = views.nulls(array)
+        if missing is not None:
+            if bits is None:
+                bits = np.zeros((count, len(arrays)), bool)
+            bits[:, index] = missing
+    return np.zeros((count, (len(arrays) + 7) // 8), np.uint8) if bits is None else np.packbits(bits, axis=1)
+
+
+def _fixed(array: pa.Array, column: Column, fill: int | None) -> npt.NDArray[Any]:
+    if column.datatype == "boolean":
+        letters = np.where(views.values(array), np.uint8(ord("T")), np.uint8(ord("F")))
+        missing = views.nulls(array)
+        if missing is not None:
+            letters[missing] = ord("?")
+        return letters
+    if column.datatype in ("float", "double"):
+        fill = np.nan  # type: ignore[assignment]
+    if not pa.types.is_list(array.type):
+        return views.values(array, fill or 0)
+    size = elements(column)
+    missing = views.nulls(array)
+    count = views.lengths(array)
+    if ((count != size) if missing is None else (count != size) & ~missing).any():
+        raise DataError(f"Column {column.name} should hold {size} numbers in each cell and does not.")
+    found = views.values(_elements(array), fill or 0)
+    if missing is None:
+        return found.reshape(-1, size)
+    cells = np.full((len(array), size), fill or 0, found.dtype)
+    cells[~missing] = found.reshape(-1, size)
+    return cells
+
+
+def _variable(array: pa.Array, column: Column) -> _Cells:
+    if pa.types.is_timestamp(array.type):
+        array = text.timestamps(array)
+    if column.datatype == "unicodeChar":
+        return _utf16(array)
+    if column.is_string:
+        if not _is_ascii(array):
+            raise DataError(
+                f"Column {column.name} holds text beyond ASCII, which this format cannot carry in a column of type "
+                "char. Ask for RESPONSEFORMAT=votable/td, csv or parquet instead."
+            )
+        return _Cells(views.lengths(array), array.view(pa.binary()))
+    missing = views.nulls(array)
+    number = _NUMBERS[datatype(column)]
+    fill = np.nan if number.kind == "f" else NULL_VALUES.get(column.datatype, 0)
+    where = views.offsets(array)
+    whole = array.values.slice(where[0], where[-1] - where[0])
+    content = views.values(whole, fill).astype(number)
+    return _Cells(
+        views.lengths(array), views.binary(len(array), (where - where[0]) * number.itemsize, content, missing)
+    )
+
+
+def _is_ascii(array: pa.Array) -> bool:
+    return not pa.types.is_string(array.type) or int(views.data(array).max(initial=0)) < 0x80
+
+
+def _elements(array: pa.Array) -> pa.Array:
+    """The numbers of all cells that are there, one after the other."""
+    return array.flatten()
+
+
+def _utf16(array: pa.Array) -> _Cells:
+    """Strings in units of two bytes. A character beyond U+FFFF is a surrogate pair, which both Java and Python read.
+
+    VOTable 1.5 §2.1 calls the encoding UCS-2, which has no such characters; dropping them would be worse.
+    """
+    content = views.data(array)
+    where = views.offsets(array) - views.offsets(array)[0]
+    # Each byte that begins a character counts one unit, the first of four bytes counts two.
+    units = np.zeros(len(content) + 1, np.int32)
+    np.cumsum(((content & 0xC0) != 0x80).view(np.int8) + (content >= 0xF0).view(np.int8), out=units[1:])
+    ends = units[where]
+    encoded = content.tobytes().decode("utf-8").encode("utf-16-be")
+    missing = views.nulls(array)
+    counts = np.diff(ends)
+    if missing is not None:
+        counts[missing] = 0
+    return _Cells(counts, views.binary(len(array), ends * 2, encoded, missing))

@@ -1,0 +1,261 @@
+"""VOTable documents: results in TABLEDATA, BINARY and BINARY2, and the documents that tell an error.
+
+A document's head is built once per list of columns and kept; only the INFOs are new each time. (The head of 11
+columns: 1 to 11 ms by astropy, a microsecond from here.)
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+from typing import Literal
+
+import pyarrow as pa
+from lxml import etree
+
+from km3vo.catalog.model import Column
+from km3vo.results import binary, text
+from km3vo.results.blocks import chunks, encoded, surviving_blocks
+from km3vo.results.stream import Info, Result
+from km3vo.results.xmltext import escaped, permitted
+
+Serialization = Literal["BINARY2", "TABLEDATA", "BINARY"]
+Writer = Callable[[Result], Iterator[bytes]]
+
+# The same namespace from 1.3 on; only the attribute tells the versions apart (VOTable 1.5 §3.1).
+NAMESPACE = "http://www.ivoa.net/xml/VOTable/v1.3"
+VERSION = "1.4"
+
+_STYLE = text.Style(nan="NaN", positive="+Inf", negative="-Inf", escape=escaped)
+
+_ICRS = "_icrs"
+_MJD = "_mjd"
+_CALENDAR = "_utc"
+_EVENT_TIMES = ("time.epoch", "time.start", "time.end")
+
+_OK = b'<INFO name="QUERY_STATUS" value="OK"/>\n'
+_FRAMES: dict[Serialization, tuple[bytes, bytes]] = {
+    "TABLEDATA": (b"<DATA><TABLEDATA>\n", b"</TABLEDATA></DATA>\n"),
+    "BINARY": (b'<DATA><BINARY><STREAM encoding="base64">\n', b"</STREAM></BINARY></DATA>\n"),
+    "BINARY2": (b'<DATA><BINARY2><STREAM encoding="base64">\n', b"</STREAM></BINARY2></DATA>\n"),
+}
+
+
+def writer(serialization: Serialization, version: str = VERSION) -> Writer:
+    """A function that writes results as VOTables of that serialization and version."""
+    opening, closing = _FRAMES[serialization]
+
+    def pieces(result: Result) -> Iterator[bytes]:
+        columns, rows = result.columns, surviving_blocks(result)
+        base64 = binary.Base64()
+        if serialization == "TABLEDATA":
+            encode = _tabledata
+        else:
+            first = next(rows, None)
+            if first is not None:
+                columns = binary.readable(columns, first)
+                rows = itertools.chain((first,), rows)
+            encode_rows = binary.encoder(columns, flags=serialization == "BINARY2")
+
+            def encode(block: pa.RecordBatch) -> bytes:
+                return base64.feed(encode_rows(block))
+
+        waiting = [head(result, columns, serialization, version), opening]
+        for piece in encoded(result, rows, encode):
+            waiting.append(piece)
+            yield b"".join(waiting)
+            waiting.clear()
+        waiting += [base64.finish(), closing, b"</TABLE>\n", *status(result), b"</RESOURCE>\n</VOTABLE>\n"]
+        yield b"".join(waiting)
+
+    def write(result: Result) -> Iterator[bytes]:
+        return chunks(pieces(result))
+
+    return write
+
+
+def dataless(result: Result, version: str = VERSION) -> bytes:
+    """The document without its data, for formats that carry the metadata of a VOTable (VOParquet 1.0).
+
+    To be called after the rows have gone, when it is known whether there were more.
+    """
+    start = head(result, result.columns, "TABLEDATA", version)
+    return b"".join([start, b"</TABLE>\n", *status(result), b"</RESOURCE>\n</VOTABLE>\n"])
+
+
+def head(result: Result, columns: tuple[Column, ...], serialization: Serialization, version: str) -> bytes:
+    """A document from its first byte to its last FIELD; ``columns`` as they are really written."""
+    opening, systems, fields = _static(columns, serialization, version)
+    return b"".join(
+        [
+            opening,
+            *map(_info, result.infos),
+            b'<RESOURCE type="results">\n',
+            _OK,
+            _lasting(result.table_infos),
+            systems,
+            _table(result.name, result.description),
+            fields,
+        ]
+    )
+
+
+def status(result: Result) -> list[bytes]:
+    """What is to be said after the table: that rows are missing, and why (DALI 1.1 §4.4)."""
+    if result.failed:
+        return [_info(Info("QUERY_STATUS", "ERROR", result.failed))]
+    if result.overflow:
+        return [_info(Info("QUERY_STATUS", "OVERFLOW", f"Only the first {result.rows} rows are here; there are more."))]
+    return []
+
+
+def error_document(message: str, infos: Sequence[Info] = (), version: str = VERSION) -> bytes:
+    """A document that says that a query failed and why (DALI 1.1 §4.4.1)."""
+    root = _root(version)
+    resource = etree.SubElement(root, "RESOURCE", type="results")
+    resource.append(_info_element(Info("QUERY_STATUS", "ERROR", message)))
+    resource.extend(_info_element(info) for info in infos)
+    return _document(root)
+
+
+def cone_error_document(message: str) -> bytes:
+    """A document that says why a cone search failed: one INFO named Error (Simple Cone Search 1.03 §2.3)."""
+    root = _root(VERSION)
+    root.append(_info_element(Info("Error", message)))
+    return _document(root)
+
+
+def identifiers(columns: Sequence[Column]) -> list[str]:
+    """An XML ID for each column: its name where that can be one and is not taken, else by its position."""
+    taken = {_ICRS, _MJD, _CALENDAR}
+    found = []
+    for number, column in enumerate(columns, 1):
+        identifier = column.name
+        if identifier in taken or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]*", identifier):
+            identifier = f"col_{number}"
+            while identifier in taken or any(identifier == other.name for other in columns):
+                identifier += "_"
+        taken.add(identifier)
+        found.append(identifier)
+    return found
+
+
+def _tabledata(block: pa.RecordBatch) -> bytes:
+    rows = text.rows(text.texts(block, _STYLE), "</TD><TD>", "</TD></TR>\n<TR><TD>")
+    return b"".join((b"<TR><TD>", rows, b"</TD></TR>\n"))
+
+
+@lru_cache(maxsize=512)
+def _static(columns: tuple[Column, ...], serialization: Serialization, version: str) -> tuple[bytes, bytes, bytes]:
+    """The parts of a head that follow from the columns: the root's start, the coordinate systems, the FIELDs."""
+    root = _root(version)
+    root.text = "\n"
+    opening, _, _ = etree.tostring(root, encoding="unicode").partition("</VOTABLE>")
+    declaration = '<?xml version="1.0" encoding="UTF-8"?>\n'
+    references = [_system(column) for column in columns]
+    systems = "".join(_string(element) for name, element in _systems().items() if name in references)
+    fields = "".join(
+        _string(_field(column, identifier, reference, serialization))
+        for column, identifier, reference in zip(columns, identifiers(columns), references, strict=True)
+    )
+    return (declaration + opening).encode(), systems.encode(), fields.encode()
+
+
+def _systems() -> dict[str, etree._Element]:
+    place = {"timescale": "UTC", "refposition": "TOPOCENTER"}
+    return {
+        _ICRS: etree.Element("COOSYS", ID=_ICRS, system="ICRS"),
+        _MJD: etree.Element("TIMESYS", ID=_MJD, timeorigin="MJD-origin", **place),
+        # Without an origin: the calendar has its own (VOTable 1.4 §3.2).
+        _CALENDAR: etree.Element("TIMESYS", ID=_CALENDAR, **place),
+    }
+
+
+def _system(column: Column) -> str | None:
+    """Which coordinate or time system a column's values are given in, as far as its UCD tells."""
+    ucd = (column.ucd or "").lower()
+    if ucd.startswith(("pos.eq", "pos_eq_")) and column.unit in ("deg", None):
+        return _ICRS
+    if ucd.partition(";")[0] in _EVENT_TIMES:
+        if column.xtype == "timestamp":
+            return _CALENDAR
+        if column.unit == "d" and column.datatype == "double":
+            return _MJD
+    return None
+
+
+def _field(column: Column, identifier: str, system: str | None, serialization: Serialization) -> etree._Element:
+    datatype, arraysize = column.datatype, column.arraysize
+    if serialization == "BINARY":
+        datatype = binary.datatype(column)  # type: ignore[assignment]
+    if column.is_string:
+        # Without arraysize a string is one character; and every serialization here writes its length.
+        arraysize = arraysize or "*"
+        if serialization != "TABLEDATA" and not arraysize.endswith("*"):
+            arraysize += "*"
+    elif arraysize == "1":
+        arraysize = None
+    attributes = {
+        "ID": identifier,
+        "name": column.name,
+        "datatype": datatype,
+        "arraysize": arraysize,
+        "xtype": column.xtype,
+        "unit": column.unit,
+        "ucd": column.ucd,
+        "utype": column.utype,
+        "ref": system,
+    }
+    element = etree.Element("FIELD", {name: permitted(value) for name, value in attributes.items() if value})
+    if column.description:
+        etree.SubElement(element, "DESCRIPTION").text = permitted(column.description)
+    if serialization == "BINARY" and column.nullable and datatype in binary.NULL_VALUES:
+        etree.SubElement(element, "VALUES", null=str(binary.NULL_VALUES[datatype]))
+    return element
+
+
+@lru_cache(maxsize=512)
+def _lasting(infos: tuple[Info, ...]) -> bytes:
+    """INFOs that belong to a table, and so are the same again and again."""
+    return b"".join(map(_info, infos))
+
+
+@lru_cache(maxsize=512)
+def _table(name: str, description: str) -> bytes:
+    table = etree.Element("TABLE", name=permitted(name) or "result")
+    table.text = "\n"
+    if description:
+        element = etree.SubElement(table, "DESCRIPTION")
+        element.text, element.tail = permitted(description), "\n"
+    return etree.tostring(table, encoding="utf-8").removesuffix(b"</TABLE>")
+
+
+def _info(info: Info) -> bytes:
+    return _string(_info_element(info)).encode()
+
+
+def _info_element(info: Info) -> etree._Element:
+    element = etree.Element("INFO", name=permitted(info.name), value=permitted(info.value))
+    if info.ucd:
+        element.set("ucd", permitted(info.ucd))
+    if info.text:
+        element.text = permitted(info.text)
+    return element
+
+
+def _string(element: etree._Element) -> str:
+    found: str = etree.tostring(element, encoding="unicode")
+    return found + "\n"
+
+
+def _root(version: str) -> etree._Element:
+    # Elements inside are made without a namespace and written into this one, which is the default.
+    return etree.Element("VOTABLE", {"version": version, "xmlns": NAMESPACE})
+
+
+def _document(root: etree._Element) -> bytes:
+    etree.indent(root)
+    found: bytes = etree.tostring(root, encoding="UTF-8", xml_declaration=True)
+    return found + b"\n"
