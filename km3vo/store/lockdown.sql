@@ -23,8 +23,10 @@ BEGIN
     -- The catalogue and the statistics: sizes, row estimates, other sessions, definitions.
     REVOKE SELECT ON ALL TABLES IN SCHEMA pg_catalog FROM PUBLIC;
     REVOKE ALL ON SCHEMA information_schema FROM PUBLIC;
-    -- Drivers look up types by name.
+    -- Drivers look up types by name; ADBC reads the columns of all composite types as it connects. Names of columns
+    -- say nothing about rows, and uploaded tables have none that mean anything (store/uploads.py).
     GRANT SELECT ON pg_catalog.pg_type, pg_catalog.pg_range, pg_catalog.pg_namespace TO PUBLIC;
+    GRANT SELECT (attrelid, attname, atttypid, attnum) ON pg_catalog.pg_attribute TO PUBLIC;
     -- Owner, loader and service work on the catalogue, and show nothing of it to anybody.
     GRANT SELECT ON ALL TABLES IN SCHEMA pg_catalog TO km3vo_owner;
     REVOKE ALL ON pg_catalog.pg_authid, pg_catalog.pg_user_mapping, pg_catalog.pg_subscription FROM km3vo_owner;
