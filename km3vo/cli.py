@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
@@ -14,6 +14,9 @@ from rich.console import Console
 from km3vo import __version__
 from km3vo.errors import Km3voError
 from km3vo.settings import Settings
+
+if TYPE_CHECKING:
+    from km3vo.store.database import Database
 
 console = Console(stderr=True, highlight=False)
 
@@ -107,18 +110,17 @@ def db_upgrade() -> None:
     with _cluster(settings):
         database = find_database(settings)
         click.echo(migrate.upgrade(database))
-        click.echo("revision {0} of {1}".format(*migrate.current(database)))
+        _tell_revision(database)
 
 
 @db.command("current")
 def db_current() -> None:
     """Tell the revision of the database and the newest there is."""
     from km3vo.app import find_database
-    from km3vo.store import migrate
 
     settings = Settings()
     with _cluster(settings):
-        click.echo("revision {0} of {1}".format(*migrate.current(find_database(settings))))
+        _tell_revision(find_database(settings))
 
 
 @db.command("status")
@@ -131,6 +133,13 @@ def db_status() -> None:
         click.echo("KM3VO_DATABASE_URL is set: the embedded cluster is not used")
     else:
         click.echo(Cluster(settings.home / "cluster").describe())
+
+
+def _tell_revision(database: Database) -> None:
+    from km3vo.store import migrate
+
+    found, newest = migrate.current(database)
+    click.echo(f"revision {found} of {newest}" + ("" if found == newest else ": type `km3vo db upgrade`"))
 
 
 def _settings(port: int | None, workers: int | None) -> Settings:

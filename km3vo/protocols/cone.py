@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 from fastapi import APIRouter, Request
 from psycopg import sql
@@ -14,6 +13,7 @@ from km3vo.errors import Km3voError, ParameterError
 from km3vo.protocols import dali, origin
 from km3vo.protocols.identity import asker
 from km3vo.results import formats, votable
+from km3vo.service import AUDIENCES
 from km3vo.store import embargo
 from km3vo.store.embargo import Audience
 
@@ -39,7 +39,6 @@ class Cone:
     large: str  # larger: measures every distance
 
 
-@lru_cache(maxsize=1000)
 def plan(table: Table, audience: Audience, verbosity: int) -> Cone:
     """The statements for a table as an audience sees it.
 
@@ -68,7 +67,8 @@ def plan(table: Table, audience: Audience, verbosity: int) -> Cone:
     ):
         texts.append(
             sql.SQL(
-                "SELECT degrees(_pos <-> {centre}), {columns} FROM {relation} WHERE {inside} ORDER BY 1 LIMIT %s::bigint"
+                "SELECT degrees(_pos <-> {centre}), {columns} FROM {relation} WHERE {inside} "
+                "ORDER BY 1 LIMIT %s::bigint"
             )
             .format(
                 centre=centre,
@@ -81,38 +81,47 @@ def plan(table: Table, audience: Audience, verbosity: int) -> Cone:
     return Cone((DISTANCE, *columns), *texts)
 
 
-async def search(request: Request, table: Table) -> Response:
-    """Answer a cone search; whatever is wrong with it comes back as a VOTable, too (SCS 1.03 §2.3)."""
-    try:
-        return await _search(request, table)
-    except Km3voError as error:
-        return Response(votable.cone_error_document(str(error)), media_type="text/xml")
+class ConeSearch:
+    """The cone search of one table."""
 
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self.plans = {
+            (audience, verbosity): plan(table, audience, verbosity) for audience in AUDIENCES for verbosity in (1, 2, 3)
+        }
 
-async def _search(request: Request, table: Table) -> Response:
-    running = dali.service(request)
-    limits = running.settings.limits
-    given = await dali.parameters(request)
-    ra, dec = given.number("RA", 0, 360), given.number("DEC", -90, 90)
-    radius = given.number("SR", 0, limits.cone_maxsr)
-    verbosity = given.one("VERB", "2").strip() or "2"
-    if verbosity not in ("1", "2", "3"):
-        raise ParameterError(f"VERB={verbosity[:40]} is not 1, 2 or 3")
-    maxrec = given.maxrec(limits.cone_maxrec, limits.maxrec_hard)
-    chosen = given.format(DEFAULT)
-    who = asker(request)
-    cone = plan(table, who.audience, int(verbosity))
-    # A radius of nothing asks for the columns alone (SCS 1.03 §2.1).
-    rows = 0 if radius == 0 else maxrec + 1
-    answer = await running.readers[who.audience].answer(
-        cone.small if radius <= MAX_CIRCLE else cone.large, (ra, dec, ra, dec, radius, rows), cone.columns, maxrec
-    )
-    answer.name = table.name
-    answer.description = f"{table.title}: cone search"
-    answer.infos = origin.service_infos(running.settings, "ivo://ivoa.net/std/ConeSearch", str(request.url))
-    answer.table_infos = origin.table_infos(running.settings, (table,))
-    body = b"".join(chosen.write(answer))
-    return Response(body, headers={"content-type": chosen.content_type})
+    async def __call__(self, request: Request) -> Response:
+        """Answer a cone search; whatever is wrong with it comes back as a VOTable, too (SCS 1.03 §2.3)."""
+        try:
+            return await self.search(request)
+        except Km3voError as error:
+            return Response(votable.cone_error_document(str(error)), media_type="text/xml")
+
+    async def search(self, request: Request) -> Response:
+        """The answer to a request without mistakes; raises Km3voError otherwise."""
+        running = dali.service(request)
+        limits = running.settings.limits
+        given = await dali.parameters(request)
+        ra, dec = given.number("RA", 0, 360), given.number("DEC", -90, 90)
+        radius = given.number("SR", 0, limits.cone_maxsr)
+        verbosity = given.one("VERB", "2").strip() or "2"
+        if verbosity not in ("1", "2", "3"):
+            raise ParameterError(f"VERB={verbosity[:40]} is not 1, 2 or 3")
+        maxrec = given.maxrec(limits.cone_maxrec, limits.maxrec_hard)
+        chosen = given.format(DEFAULT)
+        who = asker(request)
+        cone = self.plans[who.audience, int(verbosity)]
+        # A radius of nothing asks for the columns alone (SCS 1.03 §2.1).
+        rows = 0 if radius == 0 else maxrec + 1
+        answer = await running.readers[who.audience].answer(
+            cone.small if radius <= MAX_CIRCLE else cone.large, (ra, dec, ra, dec, radius, rows), cone.columns, maxrec
+        )
+        answer.name = self.table.name
+        answer.description = f"{self.table.title}: cone search"
+        answer.infos = origin.service_infos(running.settings, "ivo://ivoa.net/std/ConeSearch", str(request.url))
+        answer.table_infos = origin.table_infos(running.settings, (self.table,))
+        body = await dali.whole(running, chosen, answer)
+        return Response(body, headers={"content-type": chosen.content_type})
 
 
 def router(tables: tuple[Table, ...]) -> APIRouter:
@@ -122,16 +131,11 @@ def router(tables: tuple[Table, ...]) -> APIRouter:
         if table.position is None:
             continue
 
-        def endpoint(table: Table = table) -> object:
-            async def cone(request: Request) -> Response:
-                return await search(request, table)
-
-            return cone
-
+        answer = ConeSearch(table)
         for path in (f"/scs/{table.schema}/{table.name}", *table.aliases):
             routes.add_api_route(
                 path,
-                endpoint(),  # type: ignore[arg-type]
+                answer.__call__,
                 methods=["GET", "POST"],
                 summary=f"Cone search: {table.title}",
                 response_class=Response,

@@ -18,10 +18,12 @@ from starlette.types import Receive, Scope, Send
 from km3vo.errors import ParameterError
 from km3vo.results import formats
 from km3vo.results.formats import Format
+from km3vo.results.stream import Result
 from km3vo.service import Service
 from km3vo.store.queries import Stream
 
 MAX_PARTS = 1000
+FEW_ROWS = 1000  # written in about a millisecond: not worth a thread
 
 
 class Parameters:
@@ -118,7 +120,8 @@ async def parameters(request: Request) -> Parameters:
                 pairs.append((name, value))
     elif request.method == "POST" and kind and await request.body():
         raise ParameterError(
-            f"a body of type {kind[:60]} is not understood: send application/x-www-form-urlencoded or multipart/form-data"
+            f"a body of type {kind[:60]} is not understood: "
+            "send application/x-www-form-urlencoded or multipart/form-data"
         )
     return Parameters(pairs, files)
 
@@ -221,8 +224,14 @@ def gzip(chunks: Iterator[bytes]) -> Iterator[bytes]:
     yield packer.flush()
 
 
+async def whole(running: Service, chosen: Format, answer: Result) -> bytes:
+    """An answer that is in memory already, as one document; long ones are written in a thread."""
+    if isinstance(answer.source, list) and sum(batch.num_rows for batch in answer.source) <= FEW_ROWS:
+        return b"".join(chosen.write(answer))
+    written: bytes = await in_thread(running, lambda: b"".join(chosen.write(answer)))
+    return written
+
+
 async def in_thread(running: Service, work: Callable[..., Any], *arguments: Any) -> Any:
     """Do blocking work in one of the service's threads."""
-    return await asyncio.get_running_loop().run_in_executor(
-        running.threads, functools.partial(work, *arguments)
-    )
+    return await asyncio.get_running_loop().run_in_executor(running.threads, functools.partial(work, *arguments))

@@ -17,7 +17,6 @@ from km3vo.results.stream import Result
 from km3vo.service import Asker, Service
 from km3vo.store.queries import Stream
 
-
 # LANG, as declared in the capabilities → the version of ADQL to read (TAP 1.1 §2.7.1).
 LANGUAGES = {"ADQL": "2.1", "ADQL-2.0": "2.0", "ADQL-2.1": "2.1"}
 STANDARD = "ivo://ivoa.net/std/TAP"
