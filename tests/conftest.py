@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -18,6 +18,7 @@ from km3vo.store.cluster import Cluster
 
 ROOT = Path(__file__).parent.parent
 FOLDER = "KM3VO_TEST_CLUSTER"
+PREFIX = "km3vo-test-"
 TEMPLATE = "km3vo_template"
 
 
@@ -25,16 +26,19 @@ def pytest_configure(config: pytest.Config) -> None:
     """Choose the folder of the run's cluster; workers of pytest-xdist find it in their environment."""
     if not hasattr(config, "workerinput"):
         # Not below pytest's own folder: only its owner may enter that, and under root PostgreSQL is somebody else.
-        os.environ[FOLDER] = tempfile.mkdtemp(prefix="km3vo-test-")
+        os.environ[FOLDER] = tempfile.mkdtemp(prefix=PREFIX)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Stop the cluster and remove it, after the last worker."""
-    folder = Path(os.environ.get(FOLDER, ""))
-    if not hasattr(config, "workerinput") and folder.is_absolute():
-        # For nothing, unless a worker was killed.
-        Cluster(folder, throwaway=True).stop()
-        shutil.rmtree(folder)
+    """Remove the cluster after the last worker, and clusters of earlier runs that were killed."""
+    if hasattr(config, "workerinput"):
+        return
+    own = Path(os.environ[FOLDER])
+    Cluster(own, throwaway=True).destroy()
+    for left in own.parent.glob(f"{PREFIX}*"):
+        told = left.stat()
+        if told.st_uid == os.geteuid() and time.time() - told.st_mtime > 3600:
+            Cluster(left, throwaway=True).destroy()
 
 
 @pytest.fixture(scope="session")

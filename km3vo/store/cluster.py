@@ -3,7 +3,7 @@
 In its folder:
 
     data/            PostgreSQL's own files, made once by initdb
-    socket/          where it listens: this Unix socket is the only way in
+    socket/          where it listens: this Unix socket is the only way in (see cluster_socket.py)
     log/             a file per weekday, and start.log
     postgresql.conf  written at each start; pg_hba.conf likewise
     postgresql.local.conf   the operator's own settings, if there are any
@@ -20,46 +20,35 @@ leaves PostgreSQL alone, and what a killed service left running is taken over by
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import secrets
 import shutil
 import signal
-import socket
-import stat
-import tempfile
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
+from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from km3vo.errors import SetupError
-from km3vo.store import cluster_programs
+from km3vo.store import cluster_processes as processes
+from km3vo.store import cluster_programs, cluster_socket
 from km3vo.store.cluster_account import Account, account_for, check_reachable
 from km3vo.store.cluster_settings import ACCESS, as_text, settings
 
-SUPERUSER = "km3vo_admin"
+log = logging.getLogger(__name__)
 
-# The number in the socket's name. It means nothing, as nothing listens on TCP.
-PORT = 5432
+SUPERUSER = "km3vo_admin"
+DATABASE = "km3vo"
 
 # After kill -9 PostgreSQL replays its log before it lets anybody in, at worst `max_wal_size` of it.
 START_SECONDS = 300
 STOP_SECONDS = 60
-
-# sockaddr_un.sun_path has 108 bytes, the last of them a zero.
-LONGEST_SOCKET = 107
-
-
-def default_home() -> Path:
-    """Where cluster and results lie unless KM3VO_HOME says otherwise."""
-    if os.geteuid() == 0:
-        # Not below /root: PostgreSQL, which does not run as root, could not get there.
-        return Path("/var/lib/km3vo")
-    data = os.environ.get("XDG_DATA_HOME", "")
-    # The XDG base directory specification says to ignore a relative path.
-    return (Path(data) if os.path.isabs(data) else Path.home() / ".local" / "share") / "km3vo"
 
 
 class Cluster:
@@ -71,7 +60,7 @@ class Cluster:
     """
 
     def __init__(self, folder: Path, *, throwaway: bool = False) -> None:
-        self.folder = folder.absolute()
+        self.folder = folder.resolve()
         self.throwaway = throwaway
         self._use: int | None = None
 
@@ -91,7 +80,7 @@ class Cluster:
     @property
     def running(self) -> bool:
         """Whether PostgreSQL is there; it may still be replaying its log."""
-        return self._listening() or self._postmaster() is not None
+        return cluster_socket.listening(self.folder) or self._postmaster() is not None
 
     def start(self) -> None:
         """Make the cluster if it is new, start PostgreSQL unless it runs, and wait until it lets us in.
@@ -105,10 +94,12 @@ class Cluster:
         with self._alone():
             if self._use is None:
                 self._use = self._lock("use.lock", fcntl.LOCK_SH)
+            self._check_complete()
             programs = cluster_programs.find(self._major())
             if not self.data.exists():
                 self._create(programs, account)
             self._launch(programs, account)
+            self._make_database()
 
     def stop(self) -> None:
         """Use the cluster no longer, and stop PostgreSQL if nobody else does."""
@@ -126,10 +117,39 @@ class Cluster:
             finally:
                 os.close(last)
 
-    def conninfo(self, dbname: str = "km3vo", user: str = SUPERUSER) -> str:
+    def destroy(self) -> None:
+        """Stop a throw-away cluster and delete it, unless somebody uses it."""
+        self.stop()
+        if self.throwaway and not self.running:
+            cluster_socket.remove(self.folder)
+            shutil.rmtree(self.folder)
+
+    @contextmanager
+    def kept(self, seconds: float = 2) -> Iterator[None]:
+        """The cluster running during a block: started before, brought back when it dies, stopped afterwards.
+
+        Args:
+            seconds: how often to look.
+        """
+        self.start()
+        over = threading.Event()
+        watch = threading.Thread(target=self._watch, args=(over, seconds), name="cluster", daemon=True)
+        watch.start()
+        try:
+            yield
+        finally:
+            over.set()
+            watch.join()
+            self.stop()
+
+    def conninfo(self, dbname: str = DATABASE, user: str = SUPERUSER) -> str:
         """A libpq connection string for a running cluster, without a password: that is read from `passwords`."""
         return make_conninfo(
-            host=str(self._sockets()), port=PORT, dbname=dbname, user=user, passfile=str(self.passwords)
+            host=str(cluster_socket.directory(self.folder)),
+            port=cluster_socket.PORT,
+            dbname=dbname,
+            user=user,
+            passfile=str(self.passwords),
         )
 
     def describe(self) -> str:
@@ -149,15 +169,20 @@ class Cluster:
             self.folder.chmod(0o711)
         account = account_for(self.data)
         check_reachable(self.folder, account)
-        for name in ("socket", "log"):
-            if not (self.folder / name).exists():
-                (self.folder / name).mkdir(mode=0o700)
-                account.own(self.folder / name)
+        if not self.log.exists():
+            self.log.mkdir(mode=0o700)
+            account.own(self.log)
+        cluster_socket.prepare(self.folder, account)
         return account
 
     def _major(self) -> int | None:
         told = self.data / "PG_VERSION"
         return int(told.read_text()) if told.exists() else None
+
+    def _check_complete(self) -> None:
+        for path in (self.passwords, self.folder / "name"):
+            if self.data.exists() and not path.exists():
+                raise SetupError(f"{path} is missing: bring it back from a backup, or move {self.folder} away")
 
     def _create(self, programs: cluster_programs.Programs, account: Account) -> None:
         password = secrets.token_urlsafe(24)
@@ -200,64 +225,85 @@ class Cluster:
                     raise SetupError(f"PostgreSQL does not start; {self.log} says why: {self._last_words()}")
                 self._clear_remains()
                 pid = self._spawn(programs, account)
-                _wait(lambda pid=pid: self.running or not _lives(pid), 30)  # type: ignore[misc]
+                processes.wait(lambda pid=pid: self.running or not processes.lives(pid), 30)  # type: ignore[misc]
             elif time.monotonic() > until:
                 raise SetupError(f"PostgreSQL is not ready after {START_SECONDS} s; see {self.log}, then try again")
             time.sleep(0.02)
 
     def _spawn(self, programs: cluster_programs.Programs, account: Account) -> int:
-        name = (self.folder / "name").read_text()
-        values = settings(name, self.folder, self._new_sockets(account), throwaway=self.throwaway)
+        sockets = cluster_socket.directory(self.folder)
+        values = settings(self.folder, sockets, throwaway=self.throwaway)
         _write(self.folder / "postgresql.conf", as_text(values, self.folder / "postgresql.local.conf"), mode=0o644)
         _write(self.folder / "pg_hba.conf", ACCESS, mode=0o644)
-        postgres = [programs["postgres"], "-D", str(self.data), "-c", f"config_file={self.folder / 'postgresql.conf'}"]
+        postgres = [programs["postgres"], "-D", str(self.data), "-c", self._title()]
+        postgres += ["-c", f"config_file={self.folder / 'postgresql.conf'}"]
         # The shell leaves PostgreSQL behind as nobody's child: it shall outlive a service that is killed.
         behind = ["/bin/sh", "-c", 'log=$1; shift; "$@" >"$log" 2>&1 & echo $!', "km3vo", str(self.log / "start.log")]
         return int(account.run([*behind, *postgres], env=_environment()).stdout)
 
+    def _watch(self, over: threading.Event, seconds: float) -> None:
+        while not over.wait(seconds):
+            if self.running:
+                continue
+            log.error("PostgreSQL has died; starting it again")
+            try:
+                self.start()
+            except SetupError as error:
+                log.error("%s", error)
+
+    def _make_database(self) -> None:
+        try:
+            connection = psycopg.connect(self.conninfo("postgres"), autocommit=True)
+        except psycopg.OperationalError as error:
+            raise SetupError(f"PostgreSQL runs but refuses {SUPERUSER}; {self.log} says why") from error
+        with connection:
+            if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (DATABASE,)).fetchone():
+                connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
+
     def _accepting(self) -> bool:
         # Asking PostgreSQL itself would fill its log with refusals while it replays.
         lines = self._pidfile()
-        return len(lines) > 7 and lines[7].strip() == "ready" and self._listening()
+        return len(lines) > 7 and lines[7].strip() == "ready" and cluster_socket.listening(self.folder)
 
     def _shut_down(self) -> None:
         # Fast: sessions are ended, everything is written. Immediate, if that takes too long: the log is replayed later.
         for how, seconds in ((signal.SIGINT, STOP_SECONDS), (signal.SIGQUIT, 10)):
-            pid = self._postmaster()
-            if pid is None:
-                break
-            os.kill(pid, how)
-            if _wait(lambda pid=pid: not _lives(pid), seconds):  # type: ignore[misc]
-                break
-        self._remove_sockets()
+            if (pid := self._postmaster()) is None:
+                return
+            processes.signal_to(pid, how)
+            if processes.wait(lambda: self._postmaster() is None, seconds):
+                return
 
     def _clear_remains(self) -> None:
         """Remove what a PostgreSQL that was killed left behind."""
-        # The number in its files may by now be another process's, and then PostgreSQL would refuse to start.
-        self._remove_sockets()
+        cluster_socket.clear(self.folder)
+        # The number in it may by now be another process's, and then PostgreSQL would refuse to start.
         (self.data / "postmaster.pid").unlink(missing_ok=True)
-        # Sessions notice the death of their parent when they next wait for something; a long query does not wait.
+        # Sessions notice the death of their parent when they next wait for something; a long query does not wait, and
+        # PostgreSQL does not start while one is left.
+        title = f"postgres: {self._name()}: "  # as PostgreSQL writes it with a cluster_name
         for how in (signal.SIGQUIT, signal.SIGKILL):
-            for pid in self._orphans():
-                os.kill(pid, how)
-            if _wait(lambda: not self._orphans(), 10):
-                break
+            for pid in processes.titled(title):
+                processes.signal_to(pid, how)
+            if processes.wait(lambda: not processes.titled(title), 10):
+                return
 
-    # Looking at its processes. Their command lines can be read by everybody, in containers too.
+    def _name(self) -> str:
+        return (self.folder / "name").read_text()
+
+    def _title(self) -> str:
+        """What the command line of this cluster's postmaster holds and no other's: paths differ between containers."""
+        return f"cluster_name={self._name()}"
+
+    # Looking at it
 
     def _postmaster(self) -> int | None:
-        """The process number of the running PostgreSQL."""
+        """The number of PostgreSQL's process. The file alone proves nothing: the number may be another's by now."""
         lines = self._pidfile()
         if not lines or not lines[0].isdigit():
             return None
         pid = int(lines[0])
-        return pid if str(self.data) in _command(pid) and _lives(pid) else None
-
-    def _orphans(self) -> list[int]:
-        """Sessions and workers of this cluster; to be asked only when there is no postmaster."""
-        title = f"postgres: {(self.folder / 'name').read_text()}: "
-        numbers = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
-        return [pid for pid in numbers if " ".join(_command(pid)).startswith(title) and _lives(pid)]
+        return pid if self._title() in processes.command(pid) and processes.lives(pid) else None
 
     def _pidfile(self) -> list[str]:
         # Process number, data folder, start time, port, socket folder, address, memory key, state.
@@ -270,39 +316,6 @@ class Cluster:
         texts = [path.read_text(errors="replace") for path in self.log.glob("*.log")]
         fatal = [line for text in texts for line in text.splitlines() if "FATAL:" in line or "could not" in line]
         return fatal[-1] if fatal else "nothing was written there"
-
-    # Its socket
-
-    def _sockets(self) -> Path:
-        """The folder of the running cluster's socket."""
-        lines = self._pidfile()
-        return Path(lines[4]) if len(lines) > 4 and lines[4] else self.folder / "socket"
-
-    def _new_sockets(self, account: Account) -> Path:
-        """A folder for the socket: in the cluster's own if its path is short enough."""
-        folder = self.folder / "socket"
-        if len(os.fsencode(_socket(folder))) > LONGEST_SOCKET:
-            # Its name is random, only its owner may enter, and nobody else can replace it: /run and /tmp see to that.
-            folder = Path(tempfile.mkdtemp(prefix="km3vo-", dir=_short_place()))
-            account.own(folder)
-        return folder
-
-    def _remove_sockets(self) -> None:
-        folder = self._sockets()
-        if folder == self.folder / "socket":
-            for left in folder.iterdir():
-                left.unlink()
-        else:
-            shutil.rmtree(folder, ignore_errors=True)
-
-    def _listening(self) -> bool:
-        """Whether somebody answers at the socket."""
-        with socket.socket(socket.AF_UNIX) as probe:
-            try:
-                probe.connect(str(_socket(self._sockets())))
-            except OSError:
-                return False
-        return True
 
     # Its locks
 
@@ -344,44 +357,6 @@ def _write(path: Path, text: str, *, mode: int) -> None:
 def _environment() -> dict[str, str]:
     """What PostgreSQL's programs see: nothing of the caller's PGDATA, PGHOST or language."""
     return {"PATH": os.defpath, "LC_ALL": "C.UTF-8", "TZ": "UTC"}
-
-
-def _short_place() -> Path:
-    private = os.environ.get("XDG_RUNTIME_DIR", "")
-    for place in (private, "/run", "/tmp"):
-        if os.path.isabs(place) and os.path.isdir(place) and os.access(place, os.W_OK | os.X_OK):
-            # Others may write here only if the sticky bit keeps them from replacing what is not theirs.
-            mode = os.stat(place).st_mode
-            if not mode & stat.S_IWOTH or mode & stat.S_ISVTX:
-                return Path(place)
-    raise SetupError("There is no place for PostgreSQL's socket: set KM3VO_HOME to a folder with a shorter path")
-
-
-def _socket(folder: Path) -> Path:
-    return folder / f".s.PGSQL.{PORT}"
-
-
-def _command(pid: int) -> list[str]:
-    """The command line of a process, or [] when it is gone."""
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").decode(errors="replace").split("\0")
-    except OSError:
-        return []
-
-
-def _lives(pid: int) -> bool:
-    """Whether a process is there and has not ended: one whose parent never asks stays listed as a zombie."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False
-
-
-def _wait(done: Callable[[], bool], seconds: float) -> bool:
-    until = time.monotonic() + seconds
-    while not (over := done()) and time.monotonic() < until:
-        time.sleep(0.05)
-    return over
 
 
 def _last_line(text: str) -> str:

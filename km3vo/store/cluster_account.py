@@ -81,12 +81,26 @@ def account_for(data: Path) -> Account:
 
 
 def check_reachable(folder: Path, account: Account) -> None:
-    """Raise SetupError when `account` cannot get to `folder`, as happens below /root."""
-    if account.other and account.run(["test", "-x", str(folder)], env={"PATH": os.defpath}).returncode:
-        raise SetupError(
-            f"PostgreSQL runs as user {account.name}, who may not enter {folder}: "
-            "choose another place, for instance KM3VO_HOME=/var/lib/km3vo"
-        )
+    """See that `account` can get to `folder`, which it cannot below /root, for instance.
+
+    Raises:
+        SetupError: it cannot; or the caller, root, may not switch to it, as in a container without that right.
+    """
+    if not account.other:
+        return
+    for place in reversed([folder, *folder.parents]):
+        try:
+            entered = account.run(["test", "-x", str(place)], env={"PATH": os.defpath})
+        except PermissionError as error:
+            raise SetupError(
+                f"PostgreSQL cannot run as root, and here root may not become {account.name}: "
+                "run km3vo as an ordinary user"
+            ) from error
+        if entered.returncode:
+            raise SetupError(
+                f"PostgreSQL runs as user {account.name}, who may not enter {place}: "
+                f"set KM3VO_HOME to another place, or chmod o+x {place}"
+            )
 
 
 def _entry(who: int | str) -> pwd.struct_passwd | None:

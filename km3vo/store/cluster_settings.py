@@ -15,10 +15,9 @@ ACCESS = "local all all scram-sha-256\n"
 THROWAWAY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
-def settings(name: str, folder: Path, sockets: Path, *, throwaway: bool) -> dict[str, str]:
-    """The settings of a cluster called `name` in `folder`, with its socket in `sockets`, by PostgreSQL's names."""
+def settings(folder: Path, sockets: Path, *, throwaway: bool) -> dict[str, str]:
+    """The settings of a cluster in `folder`, with its socket in `sockets`, by PostgreSQL's names."""
     return {
-        "cluster_name": name,
         "hba_file": str(folder / "pg_hba.conf"),
         "listen_addresses": "",
         "unix_socket_directories": str(sockets),

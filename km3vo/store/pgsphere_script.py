@@ -8,7 +8,7 @@ Debian 12 still has 1.2.0.
 The repaired script lies beside the package's own under a version name of its own, and a second, empty one leads from
 there to the package's version: a database made with it then says "1.2.0" and goes on along pgSphere's own updates.
 
-Run as root to put both where PostgreSQL looks for them: `python3 km3vo/store/pgsphere_script.py [SHARE…]`.
+Run as root to put both where PostgreSQL looks for them: `python3 km3vo/store/pgsphere_script.py`.
 This file needs nothing but Python's own library, so that it can be run before anything is installed.
 """
 
@@ -32,36 +32,48 @@ def repaired(script: str) -> str:
     return _OLD_SPELLING.sub(lambda operator: _RELATION.sub("", operator.group()), script)
 
 
-def mend(share: Path) -> list[Path]:
-    """Put the repaired scripts into PostgreSQL's `share` folder, where the package's own needs it.
+def repairs(share: Path) -> dict[Path, str]:
+    """The files that PostgreSQL's `share` folder lacks, with their texts.
 
-    Returns:
-        The files written: none when there is no pgSphere, when its script is sound, or when they lie there already.
-
-    Raises:
-        OSError: the folder cannot be written to.
+    None when there is no pgSphere, when its script is sound, or when they lie there already.
     """
     folder = share / "extension"
-    written = []
+    files = {}
     for script in folder.glob("pg_sphere--*.sql"):
         version = script.stem.removeprefix("pg_sphere--")
         # With a second "--" it is an update, and those drop the operators if anything.
         if "--" in version or version.endswith(SUFFIX):
             continue
         text = script.read_text()
-        if (mended := repaired(text)) == text:
-            continue
-        update = "-- Nothing to do: the scripts differ in two declarations only.\n"
-        for name, content in ((f"{version}{SUFFIX}", mended), (f"{version}{SUFFIX}--{version}", update)):
-            target = folder / f"pg_sphere--{name}.sql"
-            if not target.exists() or target.read_text() != content:
-                target.write_text(content)
-                target.chmod(0o644)
-                written.append(target)
-    return written
+        if (mended := repaired(text)) != text:
+            files[folder / f"pg_sphere--{version}{SUFFIX}.sql"] = mended
+            files[folder / f"pg_sphere--{version}{SUFFIX}--{version}.sql"] = "-- The two differ in declarations only.\n"
+    return {path: text for path, text in files.items() if not path.exists() or path.read_text() != text}
+
+
+def mend(share: Path) -> list[Path]:
+    """Put the repaired scripts into PostgreSQL's `share` folder, and return the files written.
+
+    Raises:
+        OSError: the folder cannot be written to.
+    """
+    files = repairs(share)
+    for path, text in files.items():
+        path.write_text(text)
+        path.chmod(0o644)
+    return list(files)
+
+
+def main(arguments: list[str]) -> int:
+    """Mend what is broken, or with `--check` only tell by the exit status 0 that something is."""
+    shares = [Path(share) for share in sorted(glob.glob("/usr/share/postgresql/*"))]
+    if arguments == ["--check"]:
+        return 0 if any(repairs(share) for share in shares) else 1
+    for share in shares:
+        for path in mend(share):
+            sys.stdout.write(f"pgSphere: wrote {path}\n")
+    return 0
 
 
 if __name__ == "__main__":
-    for share in sys.argv[1:] or sorted(glob.glob("/usr/share/postgresql/*")):
-        for path in mend(Path(share)):
-            sys.stdout.write(f"pgSphere: wrote {path}\n")
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,50 @@
+# Two commands: `make up` installs what is missing and serves; `make test` does all that CI does.
+
+bin := .venv/bin
+stamp := .venv/.installed
+
+.PHONY: up test check bench clean system system-test
+.DEFAULT_GOAL := up
+
+## up: install what is missing, start the embedded cluster, load events, and serve until Ctrl-C
+up: system $(stamp)
+	@exec $(bin)/km3vo up
+
+## test: everything that CI runs: style, types, all tests
+test: system-test $(stamp)-test
+	@$(bin)/ruff check
+	@$(bin)/ruff format --check
+	@$(bin)/mypy
+	@$(bin)/pytest -n 2 --dist loadfile
+
+## check: the same in under a minute, without the slow tests and the clients
+check: system $(stamp)-test
+	@$(bin)/ruff check
+	@$(bin)/ruff format --check
+	@$(bin)/mypy
+	@$(bin)/pytest -q -n 2 --dist loadfile -m "not slow and not client"
+
+## bench: the figures of docs/performance.md, measured here
+bench: system $(stamp)-test
+	@$(bin)/python -m benchmarks
+
+## clean: remove the virtual environment and caches; your events stay
+clean:
+	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# System packages: a glance when they are there.
+system:
+	@scripts/install.sh
+
+system-test:
+	@scripts/install.sh --test
+
+# The virtual environment. It is made again when the list of versions has changed.
+$(stamp): requirements.lock pyproject.toml
+	@scripts/venv.sh requirements.lock
+	@touch $@
+
+$(stamp)-test: requirements-test.lock requirements.lock pyproject.toml
+	@scripts/venv.sh requirements-test.lock
+	@touch $(stamp) $@

@@ -1,0 +1,121 @@
+#!/usr/bin/env bash
+# Installs the system packages that km3vo needs: Python's venv, PostgreSQL and pgSphere; with --test also the clients
+# that the tests drive. Debian 12 and 13, Ubuntu 22.04 and 24.04; as root or with sudo. What is there already is left
+# as it is, and where all is there nothing is asked of apt or sudo.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+# STILTS, TOPCAT and Aladin are the clients astronomers use; python3-gavo brings the IVOA's XML schemas.
+clients=(stilts topcat aladin python3-gavo chromium xvfb)
+
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then
+        "$@"
+    elif command -v sudo >/dev/null; then
+        sudo "$@"
+    else
+        echo "Not root, and there is no sudo. As root, type: $*" >&2
+        exit 1
+    fi
+}
+
+apt_get() {
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300 "$@" </dev/null
+}
+
+installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
+
+available() { apt-cache show --no-all-versions "$1" 2>/dev/null | grep -q '^Filename:'; }
+
+refresh() {
+    [ -n "${refreshed-}" ] && return
+    refreshed=yes
+    apt_get update
+}
+
+# A PostgreSQL with pgSphere, from whatever source.
+has_pgsphere() {
+    local bin share
+    for bin in $(dirname "$(command -v postgres || echo /nowhere/postgres)") /usr/lib/postgresql/*/bin; do
+        [ -x "$bin/postgres" ] || continue
+        share=$("$bin/pg_config" --sharedir 2>/dev/null) || share=/usr/share/postgresql/$(basename "$(dirname "$bin")")
+        [ -e "$share/extension/pg_sphere.control" ] && return
+    done
+    return 1
+}
+
+want_postgresql() {
+    has_pgsphere && return
+    command -v apt-get >/dev/null || {
+        echo "There is no apt-get here: install PostgreSQL and pgSphere by hand (docs/install.md)." >&2
+        exit 1
+    }
+    refresh
+    # The PostgreSQL that is there already, else the newest for which the distribution has pgSphere.
+    local major
+    for major in $(ls /usr/lib/postgresql 2>/dev/null | sort -rn) $(
+        apt-cache pkgnames postgresql- | sed -n 's/^postgresql-\([0-9]*\)-pgsphere$/\1/p' | sort -rn
+    ); do
+        if available "postgresql-$major-pgsphere" && { installed "postgresql-$major" || available "postgresql-$major"; }; then
+            wanted+=("postgresql-$major" "postgresql-$major-pgsphere")
+            break
+        fi
+    done
+    if ! installed postgresql-common; then
+        # Debian makes a cluster "main" on port 5432 along with the package. km3vo makes its own.
+        as_root mkdir -p /etc/postgresql-common/createcluster.d
+        echo "create_main_cluster = false  # written by km3vo's scripts/install.sh" |
+            as_root tee /etc/postgresql-common/createcluster.d/km3vo.conf >/dev/null
+    fi
+}
+
+want_python() {
+    local python
+    python=$(scripts/python.sh 2>/dev/null) || python=
+    if [ -z "$python" ]; then
+        refresh
+        # Ubuntu 22.04's python3 is 3.10; it has 3.11 beside it.
+        for python in python3 python3.13 python3.12 python3.11; do
+            case $(apt-cache policy "$python" | sed -n 's/ *Candidate: //p') in
+                3.1[1-9]*) wanted+=("$python" "$python-venv") && return ;;
+            esac
+        done
+        echo "km3vo needs Python 3.11 or newer, which this distribution does not have." >&2
+        exit 1
+    fi
+    # Debian takes ensurepip, which venv needs, out of Python and into a package of its own.
+    "$python" -c 'import ensurepip, venv' 2>/dev/null ||
+        wanted+=("$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')")
+}
+
+want_clients() {
+    local client
+    for client in "${clients[@]}"; do
+        installed "$client" && continue
+        refresh
+        # Ubuntu's chromium is a snap in disguise, and not every release has every client: tests without theirs skip.
+        if available "$client" && ! { [ "$client" = chromium ] && grep -q '^ID=ubuntu' /etc/os-release; }; then
+            wanted+=("$client")
+        else
+            echo "This distribution has no package $client: the tests that drive it are skipped."
+        fi
+    done
+}
+
+wanted=()
+want_python
+want_postgresql
+if [ "${1-}" = --test ] && command -v apt-get >/dev/null; then
+    want_clients
+fi
+if [ ${#wanted[@]} -gt 0 ]; then
+    refresh
+    echo "Installing ${wanted[*]}"
+    apt_get --no-install-recommends install "${wanted[@]}"
+fi
+
+# Debian 12's PostgreSQL refuses its own pgSphere; km3vo/store/pgsphere_script.py says why and mends it.
+python=$(scripts/python.sh)
+if "$python" km3vo/store/pgsphere_script.py --check; then
+    (as_root "$python" km3vo/store/pgsphere_script.py) || echo "Not mended: km3vo goes without, and says so when it starts."
+fi

@@ -1,0 +1,11 @@
+#!/bin/sh
+# Makes .venv, or brings it to the versions of the lock file named in the first argument.
+set -eu
+cd "$(dirname "$0")/.."
+
+# One whose Python has gone, after an upgrade of the system, is of no use any more.
+.venv/bin/python -c 'import pip' 2>/dev/null || rm -rf .venv
+[ -d .venv ] || "$(scripts/python.sh)" -m venv .venv
+echo "Installing the versions of $1 into .venv"
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input --requirement "$1"
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps --editable .
