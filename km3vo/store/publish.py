@@ -84,7 +84,7 @@ def _ensure_table(connection: psycopg.Connection, table: Table) -> bool:
 
 def _create(connection: psycopg.Connection, table: Table) -> None:
     parent = sql.Identifier(table.schema, table.name)
-    parts = [
+    parts: list[sql.Composable] = [
         sql.SQL("{} {}{}").format(
             sql.Identifier(column.sql),
             sql.SQL(postgres_type(column)),
