@@ -16,13 +16,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from km3vo.catalog.model import Column
 from km3vo.errors import DataError
-from km3vo.results import text, views
+from km3vo.results import kernels, text, views
 
-_NUMBERS = {
+_NUMBERS: dict[str, np.dtype[Any]] = {
     "unsignedByte": np.dtype("u1"),
     "short": np.dtype(">i2"),
     "int": np.dtype(">i4"),
@@ -126,14 +125,14 @@ def encoder(columns: tuple[Column, ...], flags: bool) -> Callable[[pa.RecordBatc
             if cells is not None:
                 record["count"] = cells.counts
             if len(stretches) == 1 and cells is None:
-                return memoryview(record).cast("B")
-            width = stretch.dtype.itemsize
+                return record.view(np.uint8).data
+            width: int = stretch.dtype.itemsize
             if width:
                 parts.append(views.binary(count, np.arange(0, (count + 1) * width, width, np.int32), record))
             if cells is not None:
                 parts.append(cells.content)
-        joined = pc.binary_join_element_wise(*parts, b"", null_handling="replace", null_replacement=b"")
-        return memoryview(views.data(joined))
+        joined = kernels.join_cells(parts, b"", "")
+        return views.data(joined).data
 
     return encode
 

@@ -14,7 +14,8 @@ _BLOCK_BYTES = 384 * 1024
 _BLOCK_ROWS = 65536
 # Fewer rows than this are never cut: measuring a batch costs more than it gains.
 _SMALL_ROWS = 1024
-_CHUNK_BYTES = 64 * 1024
+_SMALLEST_CHUNK = 64 * 1024
+_LARGEST_CHUNK = 1024 * 1024
 
 
 def blocks(result: Result) -> Iterator[pa.RecordBatch]:
@@ -57,14 +58,18 @@ def encoded(
 
 
 def chunks(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Join small pieces into chunks of at least 64 KiB, but send the first one at once."""
+    """Join small pieces into chunks of at least 64 KiB, and cut large ones to 1 MiB; but send the first one at once."""
     waiting: list[bytes] = []
     size = 0
     for number, piece in enumerate(pieces):
         waiting.append(piece)
         size += len(piece)
-        if number == 0 or size >= _CHUNK_BYTES:
-            yield piece if len(waiting) == 1 else b"".join(waiting)
+        if number == 0 or size >= _SMALLEST_CHUNK:
+            whole = piece if len(waiting) == 1 else b"".join(waiting)
+            if size <= _LARGEST_CHUNK:
+                yield whole
+            else:
+                yield from (whole[start : start + _LARGEST_CHUNK] for start in range(0, size, _LARGEST_CHUNK))
             waiting.clear()
             size = 0
     if size:

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from km3vo.results import text, views
+from km3vo.results import kernels, text, views
 from km3vo.results.blocks import blocks, chunks
 from km3vo.results.stream import Result
 
@@ -43,18 +43,18 @@ def quoted(strings: pa.Array) -> pa.Array:
     if not empty.any() and not _QUOTED[content].any() and not (content == ord(" ")).any():
         return strings
     needed = pc.or_(pc.match_substring_regex(strings, '[,"\r\n]|^ | $'), pa.array(empty))
-    return pc.if_else(needed, _in_quotes(strings), strings)
+    return kernels.choose(needed, _in_quotes(strings), strings)
 
 
 def _in_quotes(strings: pa.Array) -> pa.Array:
-    return pc.binary_join_element_wise('"', pc.replace_substring(strings, '"', '""'), '"', "")
+    return kernels.enclose('"', kernels.replace(strings, '"', '""'), '"')
 
 
 def _spaced(strings: pa.Array) -> pa.Array:
     content = views.data(strings)
     if not ((content >= 9) & (content <= 13)).any():
         return strings
-    return pc.replace_substring_regex(strings, "[\t\r\n]", " ")
+    return kernels.replace_pattern(strings, "[\t\r\n]", " ")
 
 
 # "Infinity" is what Java (STILTS, TOPCAT) reads; Python, pandas and Arrow read it too.

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from km3vo.errors import ParameterError
-from km3vo.results import delimited, votable
+from km3vo.results import arrow, delimited, fits, votable
 from km3vo.results.stream import Result
 
 _VOTABLE = "application/x-votable+xml"
@@ -78,6 +78,33 @@ FORMATS: tuple[Format, ...] = (
         extension="tsv",
         ivo_id=None,
         write=delimited.write_tsv,
+    ),
+    Format(
+        name="fits",
+        mime="application/fits",
+        content_type="application/fits",
+        aliases=("fits", "image/fits"),
+        extension="fits",
+        ivo_id=None,
+        write=fits.write,
+    ),
+    Format(
+        name="parquet",
+        mime="application/vnd.apache.parquet",
+        content_type="application/vnd.apache.parquet",
+        aliases=("parquet", "application/x-parquet"),
+        extension="parquet",
+        ivo_id=None,
+        write=arrow.write_parquet,
+    ),
+    Format(
+        name="arrow",
+        mime="application/vnd.apache.arrow.stream",
+        content_type="application/vnd.apache.arrow.stream",
+        aliases=("arrow",),
+        extension="arrows",
+        ivo_id=None,
+        write=arrow.write_stream,
     ),
 )
 

@@ -7,19 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from km3vo.results import views
+from km3vo.results import kernels, views
 
 Escape = Callable[[pa.Array], pa.Array]
 
 _STRING = pa.string()
-_SECOND = pa.timestamp("s")
+_MOMENT = pa.timestamp("us")
+# 2024-05-01T12:30:00.123456
+_LONGEST = 26
+_COLUMNS = np.arange(_LONGEST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,23 +57,27 @@ def rows(columns: Sequence[pa.Array], between: str, after: str, missing: str = "
     Args:
         missing: what stands for a missing cell.
     """
-    joined = columns[0].fill_null(missing) if len(columns) == 1 else _join(*columns, between, missing)
-    one = pa.ListArray.from_arrays(pa.array([0, len(joined)], pa.int32()), joined)
-    whole = pc.binary_join(one, after)
-    where = views.offsets(whole)
-    buffer = whole.buffers()[2]
-    return memoryview(buffer)[where[0] : where[1]] if buffer is not None else memoryview(b"")
+    joined = kernels.join_cells(columns, between, missing)
+    if len(columns) == 1 and joined.null_count:
+        joined = joined.fill_null(missing)
+    return views.data(kernels.join_rows(joined, after)).data
 
 
 def timestamps(array: pa.Array) -> pa.Array:
     """Moments as DALI 1.1 §3.3.3 writes them: YYYY-MM-DDThh:mm:ss, with .sss or .ssssss only where needed."""
-    moments = views.values(array.view(pa.int64()))
-    fraction = moments % 1_000_000
-    if not fraction.any():
-        return _with_t(array.cast(_SECOND).cast(_STRING), 19)
-    whole = _with_t(array.cast(_STRING), 26)
-    needed = np.where(fraction == 0, 7, np.where(fraction % 1000 == 0, 3, 0))
-    return _shortened(whole, needed)
+    count, missing, moments = len(array), views.nulls(array), views.values(array)
+    whole = kernels.strings(pa.Array.from_buffers(_MOMENT, count, [None, pa.py_buffer(moments)]))
+    content = views.data(whole)
+    if len(content) != count * _LONGEST:  # a year before 0 or after 9999
+        return kernels.replace(kernels.strings(array), " ", "T")
+    letters = content.reshape(count, _LONGEST).copy()
+    letters[:, 10] = ord("T")
+    widths = np.where(moments % 1_000_000 == 0, 19, np.where(moments % 1000 == 0, 23, _LONGEST))
+    if missing is not None:
+        widths[missing] = 0
+    width = int(widths[0]) if count else 0
+    kept = letters[:, :width] if (widths == width).all() else letters[widths[:, None] > _COLUMNS]
+    return views.binary(count, views.ends(widths), np.ascontiguousarray(kept), missing).view(_STRING)
 
 
 def _text(array: pa.Array, style: Style) -> pa.Array:
@@ -82,26 +86,26 @@ def _text(array: pa.Array, style: Style) -> pa.Array:
         return style.escape(array)
     if pa.types.is_floating(kind):
         return _floats(array, style)
-    if pa.types.is_boolean(kind):
-        strings = array.cast(_STRING)
-        return strings if style.true == "true" else pc.if_else(array, style.true, style.false)
     if pa.types.is_timestamp(kind):
         strings = timestamps(array)
-        return pc.binary_join_element_wise(style.quote, strings, style.quote, "") if style.quote else strings
+        return kernels.enclose(style.quote, strings, style.quote) if style.quote else strings
     if pa.types.is_list(kind):
         return _lists(array, style)
-    return array.cast(_STRING)
+    if pa.types.is_boolean(kind) and style.true != "true":
+        return kernels.choose(array, kernels.scalar(style.true), kernels.scalar(style.false))
+    return kernels.strings(array)
 
 
 def _floats(array: pa.Array, style: Style) -> pa.Array:
-    strings = array.cast(_STRING)
+    strings = kernels.strings(array)
     found = views.values(array)
-    special = ~np.isfinite(found)
-    if not special.any():
+    finite = np.isfinite(found)
+    if finite.all():
         return strings
+    special = ~finite
     odd = found[special]
     names = np.where(np.isnan(odd), style.nan, np.where(odd > 0, style.positive, style.negative))
-    return pc.replace_with_mask(strings, special, pa.array(names, _STRING))
+    return kernels.put(strings, pa.array(special), pa.array(names, _STRING))
 
 
 def _lists(array: pa.Array, style: Style) -> pa.Array:
@@ -110,43 +114,8 @@ def _lists(array: pa.Array, style: Style) -> pa.Array:
     elements = array.values.slice(where[0], where[-1] - where[0])
     strings = _text(elements, style).fill_null(style.nan)
     missing = views.nulls(array)
-    lists = pa.ListArray.from_arrays(
-        pa.array(where - where[0], pa.int32()), strings, mask=None if missing is None else pa.array(missing)
-    )
-    joined = pc.binary_join(lists, style.between)
-    if style.opening or style.closing:
-        joined = pc.binary_join_element_wise(style.opening, joined, style.closing, "")
-    return joined
-
-
-def _join(*columns: Any) -> pa.Array:
-    *cells, between, missing = columns
-    return pc.binary_join_element_wise(*cells, between, null_handling="replace", null_replacement=missing)
-
-
-def _with_t(strings: pa.Array, width: int) -> pa.Array:
-    """Put the T between date and time; in place where every text has the same width (years 0 to 9999)."""
-    content = views.data(strings)
-    if strings.null_count or len(content) != width * len(strings):
-        return pc.replace_substring(strings, " ", "T")
-    content = content.copy()
-    content[10::width] = ord("T")
-    return views.binary(len(strings), np.arange(len(strings) + 1) * width, content).view(_STRING)
-
-
-def _shortened(strings: pa.Array, by: npt.NDArray[np.int64]) -> pa.Array:
-    """Each string without its last ``by`` bytes."""
-    if not by.any():
-        return strings
-    missing = views.nulls(strings)
-    length = views.lengths(strings)
-    kept = np.maximum(length - by, 0)
-    ends = np.cumsum(length)
-    keep = np.ones(int(ends[-1]) + 1, np.int8)
-    # A byte is kept while the sum of what was opened and closed before it is 1.
-    steps = np.zeros(len(keep) + 1, np.int8)
-    np.add.at(steps, ends - length, 1)
-    np.add.at(steps, ends - length + kept, -1)
-    keep = np.cumsum(steps)[: int(ends[-1])].view() > 0
-    content = views.data(strings)[keep]
-    return views.binary(len(strings), np.concatenate(([0], np.cumsum(kept))), content, missing).view(_STRING)
+    validity = None if missing is None else views.bitmap(missing)
+    buffers = [validity, pa.py_buffer(where - where[0])]
+    lists = pa.Array.from_buffers(pa.list_(_STRING), len(array), buffers, children=[strings])
+    joined = kernels.join_lists(lists, style.between)
+    return kernels.enclose(style.opening, joined, style.closing) if style.opening else joined

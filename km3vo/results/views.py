@@ -16,6 +16,15 @@ Bytes = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
 Offsets = npt.NDArray[np.int32]
 
+_DTYPES: dict[pa.DataType, np.dtype[Any]] = {
+    pa.int16(): np.dtype("i2"),
+    pa.int32(): np.dtype("i4"),
+    pa.int64(): np.dtype("i8"),
+    pa.float32(): np.dtype("f4"),
+    pa.float64(): np.dtype("f8"),
+    pa.timestamp("us"): np.dtype("i8"),
+}
+
 
 def nulls(array: pa.Array) -> Mask | None:
     """Where values are missing, or None when none is."""
@@ -28,13 +37,13 @@ def nulls(array: pa.Array) -> Mask | None:
 
 
 def values(array: pa.Array, fill: Any = 0) -> npt.NDArray[Any]:
-    """The values of a boolean, integer or floating array, with ``fill`` where one is missing."""
+    """The values of a boolean, integer or floating array, with ``fill`` where one is missing; moments as integers."""
     data = array.buffers()[1]
-    if pa.types.is_boolean(array.type):
-        found = _bits(data, array.offset, len(array))
+    dtype = _DTYPES.get(array.type)
+    if dtype is None:
+        found: npt.NDArray[Any] = _bits(data, array.offset, len(array))
     else:
-        dtype = array.type.to_pandas_dtype()
-        found = np.frombuffer(data, dtype, len(array), array.offset * np.dtype(dtype).itemsize)
+        found = np.frombuffer(data, dtype, len(array), array.offset * dtype.itemsize)
     missing = nulls(array)
     if missing is not None:
         found = found.copy()
@@ -73,9 +82,21 @@ def binary(count: int, where: npt.NDArray[Any], content: Any, missing: Mask | No
         content: any buffer.
         missing: where cells are null, or None.
     """
-    validity = None if missing is None else pa.py_buffer(np.packbits(~missing, bitorder="little"))
+    validity = None if missing is None else bitmap(missing)
     buffers = [validity, pa.py_buffer(np.ascontiguousarray(where, np.int32)), pa.py_buffer(content)]
     return pa.Array.from_buffers(pa.binary(), count, buffers)
+
+
+def ends(widths: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    """Offsets of cells that lie one after the other, from their widths."""
+    found = np.zeros(len(widths) + 1, np.int64)
+    np.cumsum(widths, out=found[1:])
+    return found
+
+
+def bitmap(missing: Mask) -> pa.Buffer:
+    """Arrow's validity bitmap."""
+    return pa.py_buffer(np.packbits(~missing, bitorder="little"))
 
 
 def _bits(buffer: pa.Buffer, offset: int, count: int) -> Mask:

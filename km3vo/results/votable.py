@@ -76,12 +76,12 @@ def writer(serialization: Serialization, version: str = VERSION) -> Writer:
     return write
 
 
-def dataless(result: Result, version: str = VERSION) -> bytes:
+def dataless(result: Result, columns: tuple[Column, ...], version: str = VERSION) -> bytes:
     """The document without its data, for formats that carry the metadata of a VOTable (VOParquet 1.0).
 
     To be called after the rows have gone, when it is known whether there were more.
     """
-    start = head(result, result.columns, "TABLEDATA", version)
+    start = head(result, columns, "TABLEDATA", version)
     return b"".join([start, b"</TABLE>\n", *status(result), b"</RESOURCE>\n</VOTABLE>\n"])
 
 
@@ -229,7 +229,8 @@ def _table(name: str, description: str) -> bytes:
     if description:
         element = etree.SubElement(table, "DESCRIPTION")
         element.text, element.tail = permitted(description), "\n"
-    return etree.tostring(table, encoding="utf-8").removesuffix(b"</TABLE>")
+    opening: bytes = etree.tostring(table, encoding="utf-8")
+    return opening.removesuffix(b"</TABLE>")
 
 
 def _info(info: Info) -> bytes:

@@ -6,9 +6,8 @@ import re
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from km3vo.results import views
+from km3vo.results import kernels, views
 
 # XML 1.0 §2.2 has no way to write these, not even escaped: they are left out.
 _FORBIDDEN = "[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]"
@@ -33,5 +32,5 @@ def escaped(strings: pa.Array) -> pa.Array:
     if not _SUSPECT[views.data(strings)].any():
         return strings
     for character, reference in _REPLACED:
-        strings = pc.replace_substring(strings, character, reference)
-    return pc.replace_substring_regex(strings, _FORBIDDEN_CELLS, "")
+        strings = kernels.replace(strings, character, reference)
+    return kernels.replace_pattern(strings, _FORBIDDEN_CELLS, "")
