@@ -148,7 +148,7 @@ class Recipe:
         column: name of the column in the file.
         line: format string that gets the number of the data row in the file, counted from 1, as ``{line}``.
         value: a constant.
-        fold: numbers are taken modulo this (360 where a file writes RA = 360.0), or None.
+        fold: the number that the file writes for 0 (360, where it holds RA = 360.0), or None.
     """
 
     column: str | None = None
