@@ -6,13 +6,14 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
 
 from km3vo import __version__
-from km3vo.errors import Km3voError
+from km3vo.errors import Km3voError, SetupError
 from km3vo.settings import Settings
 
 if TYPE_CHECKING:
@@ -59,9 +60,8 @@ def up(port: int | None, workers: int | None) -> None:
     from km3vo import demo
 
     settings = _settings(port, workers)
-    with _cluster(settings), console.status("Starting") as status:
-        demo.prepare(settings, console, status.update)
-        status.stop()
+    with _cluster(settings):
+        demo.prepare(settings, console)
         _serve(settings)
 
 
@@ -93,6 +93,43 @@ def publish() -> None:
     for name in created:
         click.echo(f"created {name}")
     click.echo(f"{len(catalog.tables)} tables are published; restart the service to show changed descriptions")
+
+
+@main.command()
+@click.argument("table")
+@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def load(table: str, files: tuple[Path, ...]) -> None:
+    """Load FILES of events into the published TABLE: all rows of all files, or none.
+
+    CSV, TSV, ECSV, VOTable, FITS and Parquet are read, compressed or not; columns are matched by name. Every row is
+    checked first, and mistakes are told with file, line, column and value. Loading a file again does nothing.
+
+    \b
+    Example:
+      km3vo load km3net.events arca21.parquet orca18.csv
+    """
+    from km3vo import demo
+    from km3vo.app import find_database
+    from km3vo.catalog.files import read_catalog
+    from km3vo.store import ingest
+    from km3vo.store.database import INGEST, OWNER
+
+    settings = Settings()
+    catalog = read_catalog(settings.schemas)
+    try:
+        target = catalog.table(table)
+    except KeyError:
+        known = ", ".join(published.qualified for published in catalog.tables)
+        raise SetupError(f"there is no table {table}: published are {known}") from None
+    with _cluster(settings):
+        database = find_database(settings)
+        with database.connect(INGEST) as loader, demo.progress_bar(console, target.qualified) as progress:
+            loaded = ingest.load(loader, target, files, progress=progress)
+        with database.connect(OWNER) as owner:
+            ingest.analyze(owner, target)
+    for file in loaded.files:
+        before = f"was loaded before, on {file.before:%Y-%m-%d}: nothing done" if file.before else f"{file.rows} rows"
+        click.echo(f"{file.name}: {before}")
 
 
 @main.group()
