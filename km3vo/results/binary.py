@@ -7,7 +7,6 @@ string costs no more than its length.
 
 from __future__ import annotations
 
-import binascii
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pybase64
 
 from km3vo.catalog.model import Column
 from km3vo.errors import DataError
@@ -94,11 +94,11 @@ class Base64:
         whole = len(raw) // 3 * 3
         view = memoryview(raw)
         self._rest = bytes(view[whole:])
-        return binascii.b2a_base64(view[:whole])
+        return pybase64.b64encode(view[:whole]) + b"\n"
 
     def finish(self) -> bytes:
         """What was held back."""
-        return binascii.b2a_base64(self._rest) if self._rest else b""
+        return pybase64.b64encode(self._rest) + b"\n" if self._rest else b""
 
 
 @lru_cache(maxsize=512)
@@ -128,7 +128,7 @@ def encoder(columns: tuple[Column, ...], flags: bool) -> Callable[[pa.RecordBatc
                 return record.view(np.uint8).data
             width: int = stretch.dtype.itemsize
             if width:
-                parts.append(views.binary(count, np.arange(0, (count + 1) * width, width, np.int32), record))
+                parts.append(views.binary(count, np.arange(count + 1) * width, record))
             if cells is not None:
                 parts.append(cells.content)
         joined = kernels.join_cells(parts, b"", "")

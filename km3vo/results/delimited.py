@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from km3vo.catalog.model import Column
 from km3vo.results import kernels, text, views
 from km3vo.results.blocks import blocks, chunks
 from km3vo.results.stream import Result
@@ -21,7 +23,7 @@ def write_csv(result: Result) -> Iterator[bytes]:
 
     CSV has no place for an error or a note that rows were left out; an error is raised.
     """
-    return chunks(_lines(result, ",", "\r\n", _CSV))
+    return chunks(_lines(result, ",", "\r\n", CSV))
 
 
 def write_tsv(result: Result) -> Iterator[bytes]:
@@ -29,7 +31,14 @@ def write_tsv(result: Result) -> Iterator[bytes]:
 
     TSV has no place for an error or a note that rows were left out; an error is raised.
     """
-    return chunks(_lines(result, "\t", "\n", _TSV))
+    return chunks(_lines(result, "\t", "\n", TSV))
+
+
+@lru_cache(maxsize=512)
+def header(columns: tuple[Column, ...], between: str, style: text.Style) -> bytes:
+    """The line of column names, without its end."""
+    names = style.escape(pa.array([column.name for column in columns], pa.string()))
+    return between.join(names.to_pylist()).encode()
 
 
 def quoted(strings: pa.Array) -> pa.Array:
@@ -58,13 +67,12 @@ def _spaced(strings: pa.Array) -> pa.Array:
 
 
 # "Infinity" is what Java (STILTS, TOPCAT) reads; Python, pandas and Arrow read it too.
-_CSV = text.Style(nan="NaN", positive="Infinity", negative="-Infinity", escape=quoted)
-_TSV = text.Style(nan="NaN", positive="Infinity", negative="-Infinity", escape=_spaced)
+CSV = text.Style(nan="NaN", positive="Infinity", negative="-Infinity", escape=quoted)
+TSV = text.Style(nan="NaN", positive="Infinity", negative="-Infinity", escape=_spaced)
 
 
 def _lines(result: Result, between: str, after: str, style: text.Style) -> Iterator[bytes]:
-    names = style.escape(pa.array([column.name for column in result.columns], pa.string()))
-    waiting: list[bytes | memoryview] = [between.join(names.to_pylist()).encode(), after.encode()]
+    waiting: list[bytes | memoryview] = [header(result.columns, between, style), after.encode()]
     for block in blocks(result):
         waiting += [text.rows(text.texts(block, style), between, after), after.encode()]
         yield b"".join(waiting)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from km3vo.errors import ParameterError
-from km3vo.results import arrow, delimited, fits, votable
+from km3vo.results import arrow, delimited, ecsv, fits, htmltable, jsontable, texttable, votable
 from km3vo.results.stream import Result
 
 _VOTABLE = "application/x-votable+xml"
@@ -78,6 +78,42 @@ FORMATS: tuple[Format, ...] = (
         extension="tsv",
         ivo_id=None,
         write=delimited.write_tsv,
+    ),
+    Format(
+        name="ecsv",
+        mime="text/x-ecsv",
+        content_type="text/x-ecsv;charset=utf-8",
+        aliases=("ecsv", "application/x-ecsv"),
+        extension="ecsv",
+        ivo_id=None,
+        write=ecsv.write,
+    ),
+    Format(
+        name="json",
+        mime="application/json",
+        content_type="application/json",
+        aliases=("json",),
+        extension="json",
+        ivo_id=None,
+        write=jsontable.write,
+    ),
+    Format(
+        name="html",
+        mime="text/html",
+        content_type="text/html;charset=utf-8",
+        aliases=("html",),
+        extension="html",
+        ivo_id=None,
+        write=htmltable.write,
+    ),
+    Format(
+        name="text",
+        mime="text/plain",
+        content_type="text/plain;charset=utf-8",
+        aliases=("text", "txt"),
+        extension="txt",
+        ivo_id=None,
+        write=texttable.write,
     ),
     Format(
         name="fits",
