@@ -1,0 +1,7 @@
+"""ADQL 2.0 and 2.1: from the text of a query to PostgreSQL with pgSphere, and what its result means."""
+
+from km3vo.adql.parser import parse
+from km3vo.adql.sources import Source, Sources
+from km3vo.adql.translate import Translation, translate
+
+__all__ = ["Source", "Sources", "Translation", "parse", "translate"]

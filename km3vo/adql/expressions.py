@@ -262,7 +262,7 @@ class Expressions(Reader):
             return self._aggregate()
         if key in ARGUMENTS:
             return self._call()
-        self.fail("<name>", "<number>", "<string>", "(", "a function")
+        return self.fail("<name>", "<number>", "<string>", "(", "a function")
 
     def _parenthesis(self) -> Node:
         start = self.next().start
@@ -373,7 +373,9 @@ class Expressions(Reader):
             plural = "argument" if most == 1 else "arguments"
             counts = "no" if most == 0 else str(least) if least == most else f"{least} or {most}"
             usage = USAGE.get(name, f"{name} takes {counts} {plural}")
-            raise self.error(f"these are not the arguments that {name} takes", call, f"write {usage}" if name in USAGE else usage)
+            raise self.error(
+                f"these are not the arguments that {name} takes", call, f"write {usage}" if name in USAGE else usage
+            )
         geometric = arguments if name in ("CONTAINS", "INTERSECTS", "AREA", "CENTROID", "COORDSYS") else []
         for argument in geometric:
             if not _may_be_geometry(argument):
@@ -386,10 +388,10 @@ class Expressions(Reader):
         arguments = call.arguments
         with_system = {"POINT": (3,), "CIRCLE": (3, 4), "BOX": (4, 5), "POLYGON": range(4, 10**6)}[call.name]
         first = arguments[0] if arguments else None
-        if isinstance(first, String):
-            call.system = arguments.pop(0)
-        elif isinstance(first, Null) and len(arguments) in with_system and (
-            call.name != "CIRCLE" or len(arguments) == 4 or _is_point(arguments[1])
+        if isinstance(first, String) or (
+            isinstance(first, Null)
+            and len(arguments) in with_system
+            and (call.name != "CIRCLE" or len(arguments) == 4 or _is_point(arguments[1]))
         ):
             call.system = arguments.pop(0)
         elif self.version == "2.0":
@@ -400,14 +402,12 @@ class Expressions(Reader):
             raise self.error("a coordinate system must be a string such as 'ICRS'", first, f"write {USAGE[call.name]}")
 
     def _good_circle(self, arguments: list[Value]) -> bool:
-        return len(arguments) == 3 or self.version != "2.0" and _is_point(arguments[0])
+        return len(arguments) == 3 or (self.version != "2.0" and _is_point(arguments[0]))
 
     def _good_box(self, arguments: list[Value]) -> bool:
-        return len(arguments) == 4 or self.version != "2.0" and _is_point(arguments[0])
+        return len(arguments) == 4 or (self.version != "2.0" and _is_point(arguments[0]))
 
     def _good_polygon(self, arguments: list[Value]) -> bool:
-        if self.version != "2.0" and all(map(_is_point, arguments)) and not any(isinstance(a, ColumnRef) for a in arguments):
-            return True
         # Columns may be numbers or points: the resolver knows. Only points come in odd numbers.
         if self.version != "2.0" and all(map(_is_point, arguments)):
             return True
@@ -448,7 +448,7 @@ def _is_point(value: Value) -> bool:
     """<coord_value>: a column, POINT, CENTROID, a user-defined function; and, beyond the grammar, a CAST to POINT."""
     if isinstance(value, Call):
         return value.name in ("POINT", "CENTROID") or value.name not in ARGUMENTS
-    return isinstance(value, ColumnRef) or isinstance(value, Cast) and value.target == "POINT"
+    return isinstance(value, ColumnRef) or (isinstance(value, Cast) and value.target == "POINT")
 
 
 def _may_be_geometry(value: Value) -> bool:

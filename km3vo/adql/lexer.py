@@ -141,12 +141,16 @@ def _stray(text: str, at: int) -> AdqlError:
     if char == '"':
         what = "a name in double quotes is empty" if text[at : at + 2] == '""' else "this name is never closed"
         return mistake(text, at, at + 1, what, "names go in double quotes, strings in single quotes")
-    if char.isdigit() and char.isascii() or (char == "." and text[at + 1 : at + 2].isdigit()):
+    if (char.isdigit() and char.isascii()) or (char == "." and text[at + 1 : at + 2].isdigit()):
         hit = re.compile(r"[0-9A-Za-z_.]+").match(text, at)
         end = hit.end() if hit else at + 1
-        return mistake(text, at, end, f"{text[at:end][:40]} is neither a number nor a name", "names begin with a letter")
+        return mistake(
+            text, at, end, f"{text[at:end][:40]} is neither a number nor a name", "names begin with a letter"
+        )
     if text.startswith("/*", at):
-        return mistake(text, at, at + 2, "comments are not written like this", "a comment runs from -- to the end of the line")
+        return mistake(
+            text, at, at + 2, "comments are not written like this", "a comment runs from -- to the end of the line"
+        )
     if char in _LOOKALIKES:
         plain = _LOOKALIKES[char]
         return mistake(text, at, at + 1, f"{char!r} is not part of ADQL", f"type a plain {plain} instead")

@@ -25,6 +25,8 @@ from km3vo.adql.tree import (
 )
 from km3vo.errors import AdqlError
 
+Kind = Literal["INNER", "LEFT", "RIGHT", "FULL"]
+_OUTER: tuple[Kind, ...] = ("LEFT", "RIGHT", "FULL")
 _JOINS = frozenset({"NATURAL", "INNER", "LEFT", "RIGHT", "FULL", "JOIN"})
 
 
@@ -96,8 +98,10 @@ class Parser(Expressions):
         """<order_by_term>"""
         start = self.here.start
         value = self.value()
-        if self.version == "2.0" and not _is_plain(value, qualified=False):
-            raise self.error("ADQL 2.0 orders by names of output columns and their numbers", value, "ask for LANG=ADQL-2.1")
+        if self.version == "2.0" and not _is_output(value):
+            raise self.error(
+                "ADQL 2.0 orders by names of output columns and their numbers", value, "ask for LANG=ADQL-2.1"
+            )
         descending = self.accept("DESC") is not None
         if not descending:
             self.accept("ASC")
@@ -215,12 +219,12 @@ class Parser(Expressions):
 
     def _join(self, left: From) -> Join:
         """<qualified_join>"""
-        kind: Literal["INNER", "LEFT", "RIGHT", "FULL"] = "INNER"
+        kind: Kind = "INNER"
         natural = self.accept("NATURAL") is not None
         if self.accept("INNER") is None:
-            for outer in ("LEFT", "RIGHT", "FULL"):
+            for outer in _OUTER:
                 if self.accept(outer):
-                    kind = outer  # type: ignore[assignment]
+                    kind = outer
                     self.accept("OUTER")
                     break
         self.expect("JOIN")
@@ -311,12 +315,13 @@ class Parser(Expressions):
 
 def _everything(table: From) -> Query:
     """SELECT * FROM the joined table that stands where a query could."""
-    where = {"start": table.start, "end": table.end}
-    return Query(Select([Star(**where)], [table], **where), **where)
+    start, end = table.start, table.end
+    select = Select([Star(start=start, end=end)], [table], start=start, end=end)
+    return Query(select, start=start, end=end)
 
 
-def _is_plain(value: Value, qualified: bool) -> bool:
-    """Whether a value is a column or an ordinal."""
+def _is_output(value: Value) -> bool:
+    """Whether a value is the name of an output column, or its number."""
     if isinstance(value, ColumnRef):
-        return qualified or len(value.parts) == 1
+        return len(value.parts) == 1
     return isinstance(value, Number) and value.text.isdigit()

@@ -16,7 +16,10 @@ MAX_DEPTH = 40
 MAX_CHAIN = 500
 
 _SHOWN = {"<name>": "a name", "<number>": "a number", "<string>": "a string", "<end>": "the end of the query"}
-_CLAUSES = "FROM WHERE GROUP ORDER HAVING UNION EXCEPT INTERSECT OFFSET NATURAL INNER LEFT RIGHT FULL JOIN".split()
+_CLAUSES = [
+    *("FROM", "WHERE", "GROUP", "ORDER", "HAVING", "UNION", "EXCEPT", "INTERSECT", "OFFSET"),
+    *("NATURAL", "INNER", "LEFT", "RIGHT", "FULL", "JOIN"),
+]
 
 N = TypeVar("N", bound=Node)
 
@@ -151,7 +154,8 @@ class Reader:
             return "single quotes are for strings; names go in double quotes"
         if token.kind == "word" and "<name>" in wanted:
             if token.key in ARGUMENTS or token.key in AGGREGATES:
-                return f'{token.key} is a reserved word: to call it write {token.key}(...), as a name write "{token.value}"'
+                call = f"to call it write {token.key}(...)"
+                return f'{token.key} is a reserved word: {call}, as a name write "{token.value}"'
             if token.key not in _CLAUSES:
                 return f'{token.key} is a reserved word: as a name write "{token.value}"'
             return ""
@@ -179,7 +183,7 @@ _FOREIGN = {
     "SIMILAR": "write LIKE or ILIKE with % and _",
     "MINUS": "write EXCEPT",
     "NULLS": "the place of NULLs cannot be chosen in ADQL",
-    "DATE": 'compare timestamps with a string, as in obs_time > \'2025-01-31\'; as a name write "date"',
+    "DATE": "compare timestamps with a string, as in obs_time > '2025-01-31'; as a name write \"date\"",
     "INTERVAL": "ADQL has no intervals of time; use MJD columns, in days",
     "TRUE": "ADQL has no TRUE: compare with 1",
     "FALSE": "ADQL has no FALSE: compare with 0",

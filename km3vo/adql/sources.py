@@ -1,0 +1,115 @@
+"""The tables that a query may name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from km3vo.adql.tree import Name
+from km3vo.catalog.model import Column
+
+_REGULAR = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_NO_PAIRS: Mapping[tuple[str, str], str] = {}
+_NO_TRIPLES: Mapping[tuple[str, str, str], str] = {}
+_NO_NAMES: Mapping[str, str] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A table that may be named in FROM.
+
+    Attributes:
+        name: as users write it, ("km3net", "events").
+        relation: what it is called in the database, with its schema.
+        columns: the published columns, in order; ``Column.sql`` is the physical column.
+        positions: (ra, dec) names of columns → name of the spoint column with the same position, GiST-indexed.
+        circles: (ra, dec, radius) names of columns → name of the scircle column, GiST-indexed.
+        geometries: name of a point, circle or polygon column → name of the column that holds it as spoint,
+            scircle or spoly. A geometry column that is not named here is stored in DALI form only, as float8[] in
+            degrees; one whose own physical column is named here is stored in pgSphere's form only.
+        folded: whether regular identifiers match names of any case. So for uploads, whose authors do not think of
+            SQL; a published name with capitals needs double quotes (ADQL 2.1 §2.1.2).
+    """
+
+    name: tuple[str, ...]
+    relation: tuple[str, ...]
+    columns: tuple[Column, ...]
+    positions: Mapping[tuple[str, str], str] = field(default_factory=lambda: _NO_PAIRS)
+    circles: Mapping[tuple[str, str, str], str] = field(default_factory=lambda: _NO_TRIPLES)
+    geometries: Mapping[str, str] = field(default_factory=lambda: _NO_NAMES)
+    folded: bool = False
+    _index: dict[str, list[Column]] = field(init=False, repr=False, compare=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for column in self.columns:
+            self._index.setdefault(column.name.lower(), []).append(column)
+
+    def find(self, name: Name) -> list[Column]:
+        """The columns that an identifier may mean."""
+        found = self._index.get(name.text.lower(), [])
+        return [column for column in found if matches(name, column.name, self.folded)]
+
+    @property
+    def qualified(self) -> str:
+        """The name as it has to be written in a query."""
+        return ".".join(spelled(part) for part in self.name)
+
+
+class Sources:
+    """The tables that may be named, by name. Built once; ``with_uploads`` adds those of one query."""
+
+    __slots__ = ("_by_last", "_uploads", "all")
+
+    def __init__(self, sources: Iterable[Source] = ()):
+        self.all: tuple[Source, ...] = tuple(sources)
+        self._by_last: dict[str, list[Source]] = {}
+        self._uploads: tuple[Source, ...] = ()
+        for source in self.all:
+            self._by_last.setdefault(source.name[-1].lower(), []).append(source)
+
+    def with_uploads(self, uploads: Iterable[Source]) -> Sources:
+        """These tables and the uploaded ones of a query."""
+        more = Sources()
+        more.all, more._by_last = self.all, self._by_last
+        more._uploads = (*self._uploads, *(replace(upload, folded=True) for upload in uploads))
+        return more
+
+    def find(self, parts: tuple[Name, ...]) -> list[Source]:
+        """The tables that a name in FROM may mean: one if all is well.
+
+        A name without schema stands for the table of that name if only one schema has it. Names of schemas match in
+        any case: TAP_UPLOAD and TAP_SCHEMA are written in all of them.
+        """
+        key = parts[-1].text.lower()
+        candidates = [
+            source
+            for source in (*(u for u in self._uploads if u.name[-1].lower() == key), *self._by_last.get(key, ()))
+            if len(parts) <= len(source.name) and matches(parts[-1], source.name[-1], source.folded)
+        ]
+        if len(parts) > 1:
+            schema = tuple(part.text.lower() for part in parts[:-1])
+            return [s for s in candidates if tuple(p.lower() for p in s.name[-len(parts) : -1]) == schema]
+        bare = [source for source in candidates if len(source.name) == 1]
+        return bare or candidates
+
+    def names(self) -> list[str]:
+        """All names, as they have to be written."""
+        return [source.qualified for source in (*self._uploads, *self.all)]
+
+
+def matches(name: Name, actual: str, folded: bool = False) -> bool:
+    """Whether an identifier in a query means the table or column called ``actual``."""
+    if name.delimited:
+        return name.text == actual
+    written = name.text.lower()
+    return written == actual or (folded and written == actual.lower())
+
+
+def spelled(name: str) -> str:
+    """A name as it has to be written in a query: in double quotes where it would not survive without."""
+    from km3vo.adql.words import RESERVED
+
+    if _REGULAR.fullmatch(name) and name.upper() not in RESERVED["2.1"]:
+        return name
+    return str(Name(name, delimited=True))
