@@ -461,7 +461,7 @@ class Queries(Conditions):
         return joined(" AND ", conditions) if conditions else sql("TRUE")
 
 
-
+_SET = {
     ("UNION", False): " UNION {}",
     ("UNION", True): " UNION ALL {}",
     ("EXCEPT", False): " EXCEPT {}",
