@@ -34,13 +34,16 @@ def upgrade(database: Database) -> str:
         admin.execute("CREATE SCHEMA IF NOT EXISTS km3vo AUTHORIZATION km3vo_owner")
         admin.execute("CREATE SCHEMA IF NOT EXISTS adql AUTHORIZATION km3vo_owner")
         admin.execute("GRANT USAGE ON SCHEMA km3vo TO km3vo_ingest, km3vo_service")
+        admin.execute("CREATE SCHEMA IF NOT EXISTS tap_upload AUTHORIZATION km3vo_upload")
+        admin.execute("GRANT USAGE ON SCHEMA tap_upload TO km3vo_public, km3vo_member")
         roles.lock_down(admin)
     engine = _engine(database)
     with engine.begin() as connection:
         config = Config()
         config.set_main_option("script_location", str(FOLDER))
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        # Several branches of migrations are fine, as long as they do not touch the same tables.
+        command.upgrade(config, "heads")
     with database.connect(OWNER) as owner:
         embargo.install(owner)
         functions = resources.files("km3vo.adql").joinpath("functions.sql")
@@ -51,13 +54,13 @@ def upgrade(database: Database) -> str:
     return done
 
 
-def current(database: Database) -> tuple[str | None, str | None]:
-    """The revision of the database, and the newest one there is."""
+def current(database: Database) -> tuple[str, str]:
+    """The revision of the database (of each branch of migrations), and the newest one there is."""
     with _engine(database).connect() as connection:
         found = MigrationContext.configure(
             connection, opts={"version_table": "migration", "version_table_schema": "km3vo"}
-        ).get_current_revision()
-    return found, ScriptDirectory(str(FOLDER)).get_current_head()
+        ).get_current_heads()
+    return ", ".join(sorted(found)) or "none", ", ".join(sorted(ScriptDirectory(str(FOLDER)).get_heads()))
 
 
 def _engine(database: Database) -> sqlalchemy.Engine:
