@@ -2,6 +2,8 @@
 
 bin := .venv/bin
 stamp := .venv/.installed
+# An upgrade of the system may have taken away the Python that the environment was made with.
+$(shell $(bin)/python -c "" 2>/dev/null || rm -f $(stamp) $(stamp)-test)
 
 .PHONY: up test check bench clean system system-test
 .DEFAULT_GOAL := up

@@ -20,12 +20,13 @@ as_root() {
 }
 
 apt_get() {
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300 "$@" </dev/null
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300 "$@" </dev/null >/dev/null
 }
 
 installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 
-available() { apt-cache show --no-all-versions "$1" 2>/dev/null | grep -q '^Filename:'; }
+# The version that apt would install; fails when there is none.
+candidate() { apt-cache policy "$1" | sed -n 's/^ *Candidate: //p' | grep -v '(none)'; }
 
 refresh() {
     [ -n "${refreshed-}" ] && return
@@ -52,15 +53,20 @@ want_postgresql() {
     }
     refresh
     # The PostgreSQL that is there already, else the newest for which the distribution has pgSphere.
-    local major
+    local major found=
     for major in $(ls /usr/lib/postgresql 2>/dev/null | sort -rn) $(
         apt-cache pkgnames postgresql- | sed -n 's/^postgresql-\([0-9]*\)-pgsphere$/\1/p' | sort -rn
     ); do
-        if available "postgresql-$major-pgsphere" && { installed "postgresql-$major" || available "postgresql-$major"; }; then
-            wanted+=("postgresql-$major" "postgresql-$major-pgsphere")
+        if candidate "postgresql-$major-pgsphere" >/dev/null && candidate "postgresql-$major" >/dev/null; then
+            found=$major
             break
         fi
     done
+    [ -n "$found" ] || {
+        echo "This distribution has no pgSphere: install PostgreSQL and pgSphere by hand (docs/install.md)." >&2
+        exit 1
+    }
+    wanted+=("postgresql-$found" "postgresql-$found-pgsphere")
     if ! installed postgresql-common; then
         # Debian makes a cluster "main" on port 5432 along with the package. km3vo makes its own.
         as_root mkdir -p /etc/postgresql-common/createcluster.d
@@ -76,7 +82,7 @@ want_python() {
         refresh
         # Ubuntu 22.04's python3 is 3.10; it has 3.11 beside it.
         for python in python3 python3.13 python3.12 python3.11; do
-            case $(apt-cache policy "$python" | sed -n 's/ *Candidate: //p') in
+            case $(candidate "$python") in
                 3.1[1-9]*) wanted+=("$python" "$python-venv") && return ;;
             esac
         done
@@ -94,7 +100,7 @@ want_clients() {
         installed "$client" && continue
         refresh
         # Ubuntu's chromium is a snap in disguise, and not every release has every client: tests without theirs skip.
-        if available "$client" && ! { [ "$client" = chromium ] && grep -q '^ID=ubuntu' /etc/os-release; }; then
+        if candidate "$client" >/dev/null && ! { [ "$client" = chromium ] && grep -q '^ID=ubuntu' /etc/os-release; }; then
             wanted+=("$client")
         else
             echo "This distribution has no package $client: the tests that drive it are skipped."

@@ -7,5 +7,5 @@ cd "$(dirname "$0")/.."
 .venv/bin/python -c 'import pip' 2>/dev/null || rm -rf .venv
 [ -d .venv ] || "$(scripts/python.sh)" -m venv .venv
 echo "Installing the versions of $1 into .venv"
-.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input --requirement "$1"
-.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps --editable .
+.venv/bin/python -m pip install -qq --disable-pip-version-check --no-input --requirement "$1"
+.venv/bin/python -m pip install -qq --disable-pip-version-check --no-input --no-deps --editable .

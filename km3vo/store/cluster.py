@@ -90,12 +90,12 @@ class Cluster:
         Raises:
             SetupError: PostgreSQL or pgSphere is missing, the folder cannot be used, or PostgreSQL does not start.
         """
+        programs = cluster_programs.find(self._major())
         account = self._prepare_folder()
         with self._alone():
             if self._use is None:
                 self._use = self._lock("use.lock", fcntl.LOCK_SH)
             self._check_complete()
-            programs = cluster_programs.find(self._major())
             if not self.data.exists():
                 self._create(programs, account)
             self._launch(programs, account)
@@ -169,9 +169,8 @@ class Cluster:
             self.folder.chmod(0o711)
         account = account_for(self.data)
         check_reachable(self.folder, account)
-        if not self.log.exists():
-            self.log.mkdir(mode=0o700)
-            account.own(self.log)
+        self.log.mkdir(mode=0o700, exist_ok=True)
+        account.own(self.log)
         cluster_socket.prepare(self.folder, account)
         return account
 
