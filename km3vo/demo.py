@@ -52,7 +52,7 @@ def create_database(database: Database) -> None:
     with Database(psycopg.conninfo.make_conninfo(database.admin, dbname="postgres"), {}).connect(
         autocommit=True
     ) as admin:
-        if not admin.execute("SELECT FROM pg_database WHERE datname = %s", (name,)).fetchone():
+        if not admin.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone():
             admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
 
 
