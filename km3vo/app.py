@@ -16,7 +16,7 @@ from starlette.responses import PlainTextResponse, Response
 from km3vo import __version__
 from km3vo.catalog.model import Catalog
 from km3vo.errors import Km3voError
-from km3vo.protocols import cone, tap, vosi
+from km3vo.protocols import cone, oai, tap, vosi
 from km3vo.service import Service
 from km3vo.settings import Settings
 from km3vo.store.cluster import Cluster
@@ -72,20 +72,16 @@ def find_database(settings: Settings) -> Database:
 
 
 def _routers(running: Service) -> list[APIRouter]:
-    settings = running.settings
     routers = [cone.router(running.published.tables)]
     for prefix in TAP_PREFIXES:
-        base = settings.base_url + prefix
-        items = [*vosi.standard_capabilities(base), vosi.tap_capability(settings, base)]
-        routers += [tap.router(prefix), vosi.router(prefix, items, running.catalog)]
+        routers += [tap.router(prefix), vosi.router(prefix, vosi.tap_items(running, prefix), running.catalog)]
     for schema in running.published.schemas:
         for table in schema.tables:
             if table.position:
                 prefix = f"/scs/{table.schema}/{table.name}"
-                base = settings.base_url + prefix
-                items = [*vosi.standard_capabilities(base), vosi.cone_capability(settings, table, base)]
-                routers.append(vosi.router(prefix, items, Catalog((replace(schema, tables=(table,)),))))
-    return routers
+                alone = Catalog((replace(schema, tables=(table,)),))
+                routers.append(vosi.router(prefix, vosi.cone_items(running, table, prefix), alone))
+    return [*routers, oai.router()]
 
 
 async def _explain(request: Request, error: Exception) -> Response:

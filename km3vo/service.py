@@ -10,6 +10,7 @@ from km3vo.adql import Sources, Translation, translate
 from km3vo.catalog.files import read_catalog
 from km3vo.catalog.model import Catalog, Table
 from km3vo.catalog.tap_schema import TAP_SCHEMA
+from km3vo.registry.holdings import Holdings
 from km3vo.settings import Settings
 from km3vo.store import embargo
 from km3vo.store.database import Database
@@ -43,6 +44,7 @@ class Service:
         self.sources: dict[Audience, Sources] = {
             audience: embargo.sources(self.catalog, audience) for audience in AUDIENCES
         }
+        self.holdings = Holdings(database)
         # Streams are read, and formats written, in threads of their own: the event loop only passes bytes on.
         self.threads = ThreadPoolExecutor(max_workers=4 * settings.pools.streams, thread_name_prefix="stream")
         self._translations: OrderedDict[tuple[Audience, str, str, int | None], Translation] = OrderedDict()
@@ -51,11 +53,13 @@ class Service:
         """Open the connections."""
         for reader in self.readers.values():
             await reader.open()
+        await self.holdings.open()
 
     async def close(self) -> None:
         """Cancel what runs and close the connections."""
         for reader in self.readers.values():
             await reader.close()
+        await self.holdings.close()
         self.threads.shutdown(wait=False, cancel_futures=True)
 
     def translate(self, text: str, version: str, maxrec: int | None, audience: Audience) -> Translation:

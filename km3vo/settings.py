@@ -47,6 +47,7 @@ class Limits(BaseSettings):
     retention_days: float = Field(7, gt=0, description="Days until a finished job and its result are deleted.")
     retention_days_hard: float = Field(30, gt=0, description="Latest destruction a job may ask for, in days.")
     jobs_running: int = Field(2, gt=0, description="Asynchronous jobs that run at once in one server process.")
+    oai_records: int = Field(50, gt=0, description="Registry records in one answer to a harvester.")
     upload_rows: int = Field(1_000_000, gt=0, description="Most rows of one uploaded table.")
     upload_bytes: int = Field(256 * 2**20, gt=0, description="Most bytes of all uploads of one request together.")
     upload_seconds: int = Field(30, gt=0, description="Longest time to fetch an upload by URL, in seconds.")

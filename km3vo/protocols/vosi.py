@@ -1,12 +1,12 @@
 """VOSI 1.1: what a service is (capabilities), whether it works (availability), and what tables it has.
 
-The documents are made once from the catalogue and the settings and sent with an ETag until the service restarts.
+The documents follow from the catalogue and the settings, test queries from what is public, and all have an ETag.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
 
 from fastapi import APIRouter
@@ -21,7 +21,9 @@ from km3vo.catalog.tap_schema import as_written, is_indexed
 from km3vo.errors import NotFoundError, ParameterError
 from km3vo.protocols.dali import parameters, service
 from km3vo.results import formats
+from km3vo.service import Service
 from km3vo.settings import Settings
+from km3vo.store.coverage import Coverage
 
 XSI = "http://www.w3.org/2001/XMLSchema-instance"
 NAMESPACES = {
@@ -37,6 +39,8 @@ NAMESPACES = {
 TYPE = f"{{{XSI}}}type"
 plain = ElementMaker()  # the schemas' local elements are unqualified
 STARTED = datetime.now(UTC)
+OBSCORE = "ivo://ivoa.net/std/ObsCore#core-1.1"
+TEST_RADIUS = "1"  # degrees: covers a HEALPix pixel of order 6, see store.coverage
 
 
 def document(root: etree._Element) -> bytes:
@@ -71,11 +75,18 @@ def standard_capabilities(base: str) -> list[etree._Element]:
     ]
 
 
-def tap_capability(settings: Settings, base: str) -> etree._Element:
+def tap_capabilities(settings: Settings, base: str, catalog: Catalog) -> list[etree._Element]:
+    """All capabilities of the TAP service at ``base``, in its own document and in the registry."""
+    return [*standard_capabilities(base), tap_capability(settings, base, catalog)]
+
+
+def tap_capability(settings: Settings, base: str, catalog: Catalog) -> etree._Element:
     """The TAP service's own capability, with its real limits (TAPRegExt 1.0)."""
     limits = settings.limits
     access = interface(base, use="base", role="std", version="1.1")
     capability = plain.capability(access, {TYPE: "tr:TableAccess"}, standardID="ivo://ivoa.net/std/TAP")
+    if any(table.utype == OBSCORE for table in catalog.tables):
+        capability.append(plain.dataModel("ObsCore-1.1", {"ivo-id": OBSCORE}))
     language = plain.language(
         plain.name("ADQL"),
         plain.version("2.0", {"ivo-id": "ivo://ivoa.net/std/ADQL#v2.0"}),
@@ -99,7 +110,8 @@ def tap_capability(settings: Settings, base: str) -> etree._Element:
     days = 24 * 3600
     capability.append(
         plain.retentionPeriod(
-            plain.default(str(int(limits.retention_days * days))), plain.hard(str(int(limits.retention_days_hard * days)))
+            plain.default(str(int(limits.retention_days * days))),
+            plain.hard(str(int(limits.retention_days_hard * days))),
         )
     )
     capability.append(
@@ -113,8 +125,13 @@ def tap_capability(settings: Settings, base: str) -> etree._Element:
     return capability
 
 
-def cone_capability(settings: Settings, table: Table, url: str) -> etree._Element:
-    """A cone search's own capability (SimpleDALRegExt 1.2 §3.1)."""
+def cone_capabilities(settings: Settings, base: str, found: Coverage | None) -> list[etree._Element]:
+    """All capabilities of the cone search at ``base``, in its own document and in the registry."""
+    return [*standard_capabilities(base), cone_capability(settings, base, found)]
+
+
+def cone_capability(settings: Settings, url: str, found: Coverage | None) -> etree._Element:
+    """A cone search's own capability (SimpleDALRegExt 1.2 §3.1); its test query is made where there are public rows."""
     capability = plain.capability(
         interface(f"{url}?", use="base", role="std"),
         {TYPE: "cs:ConeSearch"},
@@ -126,7 +143,8 @@ def cone_capability(settings: Settings, table: Table, url: str) -> etree._Elemen
         ("verbosity", "true"),
     ):
         capability.append(plain(name, value))
-    capability.append(plain.testQuery(plain.ra("180"), plain.dec("0"), plain.sr("20")))
+    if found and found.ra is not None and found.dec is not None:
+        capability.append(plain.testQuery(plain.ra(str(found.ra)), plain.dec(str(found.dec)), plain.sr(TEST_RADIUS)))
     return capability
 
 
@@ -157,7 +175,7 @@ async def check(request: Request) -> Response:
 def tableset(catalog: Catalog, *, columns: bool = True) -> bytes:
     """The tables document (VOSI 1.1 §4); without columns for detail=min."""
     root = _root("vtm", "tableset", "vs")
-    root.extend(_schema(schema, columns) for schema in catalog.schemas)
+    root.extend(schema_element(schema, columns=columns) for schema in catalog.schemas)
     return document(root)
 
 
@@ -169,7 +187,8 @@ def table_document(table: Table) -> bytes:
     return document(root)
 
 
-def _schema(schema: Schema, columns: bool) -> etree._Element:
+def schema_element(schema: Schema, *, columns: bool = True) -> etree._Element:
+    """A schema with its tables (VODataService 1.2 §3.3)."""
     element = plain.schema(plain.name(schema.name), plain.title(schema.title), plain.description(schema.description))
     for table in schema.tables:
         element.append(_table(table, columns=columns))
@@ -212,15 +231,36 @@ def _column(column: Column, table: Table) -> etree._Element:
     return element
 
 
-def router(prefix: str, items: Iterable[etree._Element], catalog: Catalog) -> APIRouter:
+Items = Callable[[], Awaitable[list[etree._Element]]]
+
+
+def tap_items(running: Service, prefix: str) -> Items:
+    """What the TAP service at ``prefix`` declares."""
+
+    async def items() -> list[etree._Element]:
+        return tap_capabilities(running.settings, running.settings.base_url + prefix, running.published)
+
+    return items
+
+
+def cone_items(running: Service, table: Table, prefix: str) -> Items:
+    """What the cone search at ``prefix`` declares; its test query is made where rows are public just now."""
+
+    async def items() -> list[etree._Element]:
+        found = (await running.holdings.known()).coverages.get(table.qualified)
+        return cone_capabilities(running.settings, running.settings.base_url + prefix, found)
+
+    return items
+
+
+def router(prefix: str, items: Items, catalog: Catalog) -> APIRouter:
     """The VOSI resources of a service at ``prefix`` with these capabilities and tables."""
     routes = APIRouter(prefix=prefix, tags=["VOSI"])
-    described = capabilities(items)
     whole, names = tableset(catalog), tableset(catalog, columns=False)
 
     @routes.get("/capabilities", summary="What the service can do", response_class=Response)
     async def capabilities_(request: Request) -> Response:
-        return respond(request, described)
+        return respond(request, capabilities(await items()))
 
     @routes.get("/tables", summary="The tables; detail=min leaves out the columns", response_class=Response)
     async def tables(request: Request) -> Response:

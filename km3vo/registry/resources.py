@@ -1,0 +1,151 @@
+"""The parts that registry records are made of (VOResource 1.1, VODataService 1.2, Registry Interfaces 1.1)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from lxml import etree
+
+from km3vo.catalog.model import Citation
+from km3vo.protocols.vosi import NAMESPACES, TYPE, XSI, plain
+from km3vo.settings import Settings
+from km3vo.store.coverage import Coverage
+from km3vo.store.editions import Edition
+
+RI = "http://www.ivoa.net/xml/RegistryInterface/v1.0"
+VG = "http://www.ivoa.net/xml/VORegistry/v1.0"
+MOC_STANDARD = "ivo://ivoa.net/std/moc"
+_PREFIXES = {"ri": RI, "vg": VG, **{key: NAMESPACES[key] for key in ("xsi", "vr", "vs", "tr", "cs")}}
+_SHORT_NAME = 16  # VOResource 1.1 §3.1
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
+
+
+def identifier(settings: Settings, *path: str) -> str:
+    """The IVOID of something this service publishes, such as ``("ant20_01", "main")`` (IVOA Identifiers 2.0)."""
+    return "/".join((f"ivo://{settings.publisher.authority}", *path))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """What every record tells about its resource."""
+
+    title: str
+    short: str
+    description: str
+    url: str
+    type: tuple[str, ...]
+    subjects: tuple[str, ...] = ("neutrino-astronomy", "virtual-observatories")
+    citation: Citation | None = None
+    edition: Edition | None = None
+    related: tuple[tuple[str, str, str], ...] = ()  # relationship, title, IVOID
+
+
+def resource(settings: Settings, kind: str, ivoid: str, about: Summary, *extensions: str) -> etree._Element:
+    """A record of a kind such as ``vs:CatalogService``, with all that comes before its own elements.
+
+    It has no dates of its own yet: the store of records knows them (``registry.store``).
+    """
+    # Values of xsi:type need their prefixes declared, and no library does that by itself.
+    used = {"ri", "xsi", "vr", kind.partition(":")[0], *extensions}
+    record = etree.Element(f"{{{RI}}}Resource", nsmap={key: uri for key, uri in _PREFIXES.items() if key in used})
+    record.set(TYPE, kind)
+    record.set("status", "active")
+    record.append(plain.title(about.title))
+    if len(about.short) <= _SHORT_NAME:
+        record.append(plain.shortName(about.short))
+    record.append(plain.identifier(ivoid))
+    if about.citation and about.citation.doi:
+        record.append(plain.altIdentifier(f"doi:{about.citation.doi}"))
+    record.append(_curation(settings, about))
+    record.append(_content(about))
+    return record
+
+
+def finish(record: etree._Element) -> bytes:
+    """The record as bytes, with the location of the schema of every namespace that it uses (RI 1.1 §3.1)."""
+    tree = etree.fromstring(etree.tostring(record))  # copies namespaces that parts brought along
+    types = {element.get(TYPE, "").partition(":")[0] for element in tree.iter(etree.Element)}
+    uris = [uri for prefix, uri in _PREFIXES.items() if prefix in types | {"ri", "vr"}]
+    tree.set(f"{{{XSI}}}schemaLocation", " ".join(f"{uri} {uri}" for uri in uris))
+    return bytes(etree.tostring(tree))
+
+
+def _curation(settings: Settings, about: Summary) -> etree._Element:
+    publisher = settings.publisher
+    citation = about.citation
+    element = plain.curation(plain.publisher(publisher.name, {"ivo-id": identifier(settings, "organisation")}))
+    for name in citation.creators if citation else (publisher.name,):
+        element.append(plain.creator(plain.name(name)))
+    if citation and _DATE.fullmatch(citation.publication_date or ""):
+        element.append(plain.date(str(citation.publication_date), role="Issued"))
+    if about.edition:
+        element.append(plain.date(day(about.edition.made_at), role="Updated"))
+    if citation:
+        element.append(plain.version(version(citation, about.edition)))
+    element.append(plain.contact(plain.name(publisher.contact_name), plain.email(publisher.contact_email)))
+    return element
+
+
+def version(citation: Citation, edition: Edition | None) -> str:
+    """The version of the rows: the publisher's, and the number of our edition after it."""
+    return citation.version if edition is None else f"{citation.version}+{edition.number}"
+
+
+def _content(about: Summary) -> etree._Element:
+    element = plain.content()
+    element.extend(plain.subject(subject) for subject in about.subjects)
+    element.append(plain.description(about.description))
+    if about.citation and (source := _source(about.citation)) is not None:
+        element.append(source)
+    element.append(plain.referenceURL(about.url))
+    element.extend(plain.type(kind) for kind in about.type)
+    element.append(plain.contentLevel("Research"))
+    for relationship in dict.fromkeys(kind for kind, _, _ in about.related):
+        relation = plain.relationship(plain.relationshipType(relationship))
+        for kind, title, ivoid in about.related:
+            if kind == relationship:
+                relation.append(plain.relatedResource(title, {"ivo-id": ivoid}))
+        element.append(relation)
+    return element
+
+
+def _source(citation: Citation) -> etree._Element | None:
+    if citation.bibcode:
+        return plain.source(citation.bibcode, format="bibcode")
+    doi = (citation.article or "").partition("doi.org/")[2]
+    return plain.source(f"doi:{doi}", format="doi") if doi else None
+
+
+def rights(citations: Iterable[Citation]) -> list[etree._Element]:
+    """The licences, each once."""
+    found = dict.fromkeys((c.licence, c.rights_uri) for c in citations if c.licence)
+    return [plain.rights(str(name), {"rightsURI": uri} if uri else {}) for name, uri in found]
+
+
+def coverage_element(settings: Settings, found: Coverage | None) -> etree._Element:
+    """The coverage (VODataService 1.2 §3.2): of the public rows, in the sky, in time, and in energy."""
+    element = plain.coverage()
+    if found and found.moc:
+        element.append(plain.spatial(found.moc))
+    if found and found.mjd_from is not None and found.mjd_to is not None:
+        element.append(plain.temporal(f"{found.mjd_from:.5f} {found.mjd_to:.5f}"))
+    if found and found.joule_from is not None and found.joule_to is not None:
+        element.append(plain.spectral(f"{found.joule_from:.5g} {found.joule_to:.5g}"))
+    if found and found.moc:
+        url = f"{settings.base_url}/coverage/{found.published.replace('.', '/')}?format=fits"
+        element.append(plain.footprint(url, {"ivo-id": MOC_STANDARD}))
+    element.append(plain.waveband("Neutrino"))
+    return element
+
+
+def stamp(time: datetime) -> str:
+    """A time as registries write it: UTC, whole seconds."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def day(time: datetime) -> str:
+    """A day."""
+    return time.strftime("%Y-%m-%d")

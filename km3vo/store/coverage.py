@@ -1,0 +1,217 @@
+"""What the public part of each table covers: sky, time, energy. Measured as the public login, so that no embargoed
+event can have a share in it; kept in km3vo.coverage for pages, registry records and test queries.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import dict_row
+
+from km3vo.catalog.model import Column, Table
+from km3vo.store import editions, embargo
+from km3vo.store.database import PUBLIC, SERVICE, Database
+
+# VODataService 1.2 §3.2: "at least to order 6", and "smaller than a few dozens of kB".
+FINEST = 6
+LONGEST = 24_000
+PICTURE_ORDER = 4
+# Goes into every fingerprint: raise it when the measuring changes, and all tables are measured anew.
+RULES = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coverage:
+    """What the public rows of a table cover.
+
+    Attributes:
+        published: name of the table.
+        rows: how many there are.
+        moc: the cells that hold at least one row, as an ASCII MOC (MOC 2.0 §4.3.2); None without positions or rows.
+        moc_fits: the same as a FITS file.
+        moc_order: order of its smallest cells.
+        sky: fraction of the sky that the MOC covers.
+        density: rows in each HEALPix pixel of order 4 (nested, ICRS).
+        mjd_from, mjd_to: first and last time, MJD (UTC).
+        joule_from, joule_to: lowest and highest energy in joule.
+        pixel: a pixel of order 6 with rows in it; ra, dec: its centre in degrees.
+        released_to: the latest release time among the rows of an embargoed table.
+        fingerprint: changes when and only when the rows change.
+        computed_at: when it changed last.
+    """
+
+    published: str
+    rows: int
+    moc: str | None = None
+    moc_fits: bytes | None = None
+    moc_order: int | None = None
+    sky: float | None = None
+    density: list[int] | None = None
+    mjd_from: float | None = None
+    mjd_to: float | None = None
+    joule_from: float | None = None
+    joule_to: float | None = None
+    pixel: int | None = None
+    ra: float | None = None
+    dec: float | None = None
+    released_to: datetime | None = None
+    fingerprint: str
+    computed_at: datetime | None = None
+
+
+def refresh(database: Database, table: Table) -> bool:
+    """Measure the public rows of a table if they changed, and count an edition. Returns whether they did.
+
+    To be called after anything that can change what is public: publishing, loading, a release.
+    """
+    with database.connect(SERVICE) as own, database.connect(PUBLIC) as public:
+        # One at a time for each table, so that an earlier measurement never replaces a later one.
+        own.execute("SET LOCAL lock_timeout = '15min'")
+        own.execute("SET LOCAL statement_timeout = '15min'")
+        own.execute(
+            "INSERT INTO coverage (published, rows, fingerprint, computed_at) VALUES (%s, 0, '', now()) "
+            "ON CONFLICT DO NOTHING",
+            (table.qualified,),
+        )
+        cursor = own.cursor(row_factory=dict_row)
+        old = cursor.execute(
+            "SELECT fingerprint, pixel FROM coverage WHERE published = %s FOR UPDATE", (table.qualified,)
+        ).fetchone()
+        assert old is not None
+        found = measure(public, table, known=old["fingerprint"], pixel=old["pixel"])
+        if found is None:
+            return False
+        names = [field.name for field in fields(found) if field.name not in ("published", "computed_at")]
+        assignments = sql.SQL(", ").join(
+            sql.SQL("{} = {}").format(sql.Identifier(name), sql.Placeholder(name)) for name in names
+        )
+        own.execute(
+            sql.SQL("UPDATE coverage SET {}, computed_at = now() WHERE published = %(published)s").format(assignments),
+            {name: getattr(found, name) for name in (*names, "published")},
+        )
+        editions.record(own, table.qualified, found.rows, found.fingerprint, found.released_to)
+    return True
+
+
+def forget(database: Database, published: set[str]) -> None:
+    """Drop what is known of tables that are no longer among the published ones."""
+    with database.connect(SERVICE) as own:
+        own.execute("DELETE FROM coverage WHERE NOT published = ANY(%s)", (sorted(published),))
+
+
+def read(connection: psycopg.Connection) -> dict[str, Coverage]:
+    """All coverages, by the tables' names. ``connection`` is the service's."""
+    names = sql.SQL(", ").join(sql.Identifier(field.name) for field in fields(Coverage))
+    cursor = connection.cursor(row_factory=dict_row)
+    cursor.execute(sql.SQL("SELECT {} FROM km3vo.coverage WHERE fingerprint <> ''").format(names))
+    return {row["published"]: Coverage(**row) for row in cursor}
+
+
+def measure(
+    connection: psycopg.Connection, table: Table, *, known: str = "", pixel: int | None = None
+) -> Coverage | None:
+    """What the rows cover that the login of ``connection`` may read; None when their fingerprint is ``known``.
+
+    Args:
+        pixel: the pixel for test queries; it is kept as long as it holds rows.
+    """
+    connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+    facts = _facts(connection, table)
+    fingerprint = f"{RULES}.{facts.pop('rows')}.{(facts.pop('hash') or 0) & (2**64 - 1):016x}"
+    if fingerprint == known:
+        return None
+    rows = int(fingerprint.split(".")[1])
+    sky = _sky(connection, table, pixel) if table.position and rows else {}
+    return Coverage(published=table.qualified, rows=rows, fingerprint=fingerprint, **facts, **sky)
+
+
+def _facts(connection: psycopg.Connection, table: Table) -> dict[str, Any]:
+    """Count, hash and ranges of the rows, in one reading of them."""
+    everything = sql.SQL(", ").join(sql.Identifier(column.sql) for column in table.columns)
+    parts = {
+        "rows": sql.SQL("count(*)"),
+        # Identifiers are unique, so that no two equal rows cancel each other.
+        "hash": sql.SQL("bit_xor(hash_record_extended(ROW({}), 0))").format(everything),
+    }
+    ranges = {"mjd": table.time and table.column(table.time), "joule": energy(table)}
+    for name, column in ranges.items():
+        if column:
+            cell = sql.Identifier(column.sql)
+            # NaN and infinity sort above all numbers, and say nothing about what is covered.
+            finite = sql.SQL("{cell} > '-Infinity' AND {cell} < 'Infinity'").format(cell=cell)
+            for end, function in (("from", "min"), ("to", "max")):
+                parts[f"{name}_{end}"] = sql.SQL("{}({}) FILTER (WHERE {})").format(sql.SQL(function), cell, finite)
+    if table.release.embargoed:
+        parts["released_to"] = sql.SQL("max(_release_time)")
+    query = sql.SQL("SELECT {} FROM {}").format(
+        sql.SQL(", ").join(sql.SQL("{} AS {}").format(part, sql.Identifier(name)) for name, part in parts.items()),
+        sql.Identifier(*embargo.relation(table, "public")),
+    )
+    facts = connection.cursor(row_factory=dict_row).execute(query).fetchone()
+    assert facts is not None
+    if column := ranges["joule"]:
+        factor = joules(str(column.unit))
+        for name in ("joule_from", "joule_to"):
+            facts[name] = None if facts[name] is None else facts[name] * factor
+    return facts
+
+
+def _sky(connection: psycopg.Connection, table: Table, pixel: int | None) -> dict[str, Any]:
+    # Seconds to import, and needed only here.
+    import numpy as np
+    from astropy.coordinates import ICRS
+    from astropy_healpix import HEALPix
+
+    query = sql.SQL("SELECT healpix_nest({}, _pos) AS pixel, count(*) FROM {} GROUP BY 1 ORDER BY 1").format(
+        sql.Literal(FINEST), sql.Identifier(*embargo.relation(table, "public"))
+    )
+    rows = connection.execute(query).fetchall()
+    pixels, counts = (np.array(column, dtype=np.int64) for column in zip(*rows, strict=True))
+    density = np.bincount(pixels >> 2 * (FINEST - PICTURE_ORDER), counts, minlength=12 * 4**PICTURE_ORDER)
+    if pixel not in pixels:
+        pixel = int(pixels[counts.argmax()])
+    centre = HEALPix(2**FINEST, order="nested", frame=ICRS()).healpix_to_skycoord(pixel)
+    return {
+        **_moc(pixels),
+        "density": density.astype(int).tolist(),
+        "pixel": pixel,
+        "ra": round(float(centre.ra.deg), 4),
+        "dec": round(float(centre.dec.deg), 4),
+    }
+
+
+def _moc(pixels: Any) -> dict[str, Any]:
+    """The MOC of the cells with rows in them, as fine as a registry record can bear."""
+    import numpy as np
+    from mocpy import MOC
+
+    for order in range(FINEST, -1, -1):
+        cells = np.unique(pixels >> 2 * (FINEST - order)).astype(np.uint64)
+        moc = MOC.from_healpix_cells(cells, np.full(cells.shape, order, np.uint8), max_depth=order)
+        text = moc.to_string("ascii").strip()
+        if len(text) <= LONGEST:
+            break
+    file = io.BytesIO()
+    moc.serialize("fits").writeto(file)
+    return {"moc": text, "moc_fits": file.getvalue(), "moc_order": order, "sky": float(moc.sky_fraction)}
+
+
+def energy(table: Table) -> Column | None:
+    """The column with the energy of each event, or None: the first with that UCD and a unit."""
+    for column in table.columns:
+        meaning = (column.ucd or "").split(";")[0]
+        if meaning in ("phys.energy", "em.energy") and column.unit and not column.arraysize:
+            return column
+    return None
+
+
+def joules(unit: str) -> float:
+    """How many joules a VOUnits energy unit is."""
+    from astropy.units import Unit
+
+    return float(Unit(unit, format="vounit").to("J"))
