@@ -27,7 +27,7 @@ def write_stream(result: Result) -> Iterator[bytes]:
     Rows left out because of a limit are marked by a last, empty batch whose metadata say QUERY_STATUS OVERFLOW.
     An error is raised: the stream then lacks its end.
     """
-    return chunks(_stream(result))
+    return chunks(result, _stream(result))
 
 
 def write_parquet(result: Result) -> Iterator[bytes]:
@@ -36,7 +36,7 @@ def write_parquet(result: Result) -> Iterator[bytes]:
     The header ends with QUERY_STATUS OVERFLOW where rows were left out. An error is raised: the file then lacks the
     footer without which nothing can read it.
     """
-    return chunks(_parquet(result))
+    return chunks(result, _parquet(result))
 
 
 class _Outlet(io.RawIOBase):

@@ -42,6 +42,15 @@ class _Cells:
 
 
 @dataclass(frozen=True, slots=True)
+class _Plan:
+    """How a column's numbers are written: their type, and what stands for a missing one."""
+
+    column: Column
+    number: np.dtype[Any]
+    fill: float
+
+
+@dataclass(frozen=True, slots=True)
 class _Stretch:
     """Columns that lie next to each other in every row, and the column of variable length that follows."""
 
@@ -108,8 +117,8 @@ def encoder(columns: tuple[Column, ...], flags: bool) -> Callable[[pa.RecordBatc
     Args:
         flags: whether each row begins with a bit per column that tells missing values: BINARY2, else BINARY.
     """
-    stretches = _stretches(columns, flags)
-    fills = [None if flags else NULL_VALUES.get(column.datatype) for column in columns]
+    plans = [_plan(column, flags) for column in columns]
+    stretches = _stretches(plans, flags)
 
     def encode(batch: pa.RecordBatch) -> memoryview:
         count = batch.num_rows
@@ -120,8 +129,10 @@ def encoder(columns: tuple[Column, ...], flags: bool) -> Callable[[pa.RecordBatc
             if number == 0 and flags:
                 record["flags"] = _flags(arrays, count)
             for index in stretch.fixed:
-                record[f"c{index}"] = _fixed(arrays[index], columns[index], fills[index])
-            cells = None if stretch.variable is None else _variable(arrays[stretch.variable], columns[stretch.variable])
+                record[f"c{index}"] = _fixed(arrays[index], plans[index])
+            cells = None
+            if stretch.variable is not None:
+                cells = _variable(arrays[stretch.variable], plans[stretch.variable])
             if cells is not None:
                 record["count"] = cells.counts
             if len(stretches) == 1 and cells is None:
@@ -137,13 +148,23 @@ def encoder(columns: tuple[Column, ...], flags: bool) -> Callable[[pa.RecordBatc
     return encode
 
 
-def _stretches(columns: Sequence[Column], flags: bool) -> list[_Stretch]:
+def _plan(column: Column, flags: bool) -> _Plan:
+    if column.is_string or column.datatype == "boolean":
+        return _Plan(column, np.dtype("u1"), 0)
+    number = _NUMBERS[column.datatype if flags else datatype(column)]
+    if number.kind == "f":
+        return _Plan(column, number, np.nan)
+    return _Plan(column, number, 0 if flags else NULL_VALUES.get(datatype(column), 0))
+
+
+def _stretches(plans: Sequence[_Plan], flags: bool) -> list[_Stretch]:
     stretches: list[_Stretch] = []
-    fields: list[Any] = [("flags", "u1", ((len(columns) + 7) // 8,))] if flags else []
+    fields: list[Any] = [("flags", "u1", ((len(plans) + 7) // 8,))] if flags else []
     fixed: list[int] = []
-    for index, column in enumerate(columns):
-        if is_fixed(column):
-            fields.append((f"c{index}", *_layout(column, flags)))
+    for index, plan in enumerate(plans):
+        if is_fixed(plan.column):
+            count = elements(plan.column)
+            fields.append((f"c{index}", plan.number) if count == 1 else (f"c{index}", plan.number, (count,)))
             fixed.append(index)
         else:
             fields.append(("count", ">u4"))
@@ -152,14 +173,6 @@ def _stretches(columns: Sequence[Column], flags: bool) -> list[_Stretch]:
     if fields or not stretches:
         stretches.append(_Stretch(np.dtype(fields), tuple(fixed), None))
     return stretches
-
-
-def _layout(column: Column, flags: bool) -> tuple[Any, ...]:
-    if column.datatype == "boolean":
-        return ("u1",)
-    number = _NUMBERS[column.datatype if flags else datatype(column)]
-    count = elements(column)
-    return (number,) if count == 1 else (number, (count,))
 
 
 def _flags(arrays: Sequence[pa.Array], count: int) -> npt.NDArray[np.uint8]:
@@ -174,31 +187,30 @@ def _flags(arrays: Sequence[pa.Array], count: int) -> npt.NDArray[np.uint8]:
     return np.zeros((count, (len(arrays) + 7) // 8), np.uint8) if bits is None else np.packbits(bits, axis=1)
 
 
-def _fixed(array: pa.Array, column: Column, fill: int | None) -> npt.NDArray[Any]:
-    if column.datatype == "boolean":
+def _fixed(array: pa.Array, plan: _Plan) -> npt.NDArray[Any]:
+    if plan.column.datatype == "boolean":
         letters = np.where(views.values(array), np.uint8(ord("T")), np.uint8(ord("F")))
         missing = views.nulls(array)
         if missing is not None:
             letters[missing] = ord("?")
         return letters
-    if column.datatype in ("float", "double"):
-        fill = np.nan  # type: ignore[assignment]
     if not pa.types.is_list(array.type):
-        return views.values(array, fill or 0)
-    size = elements(column)
+        return views.values(array, plan.fill)
+    size = elements(plan.column)
     missing = views.nulls(array)
     count = views.lengths(array)
     if ((count != size) if missing is None else (count != size) & ~missing).any():
-        raise DataError(f"Column {column.name} should hold {size} numbers in each cell and does not.")
-    found = views.values(_elements(array), fill or 0)
+        raise DataError(f"Column {plan.column.name} should hold {size} numbers in each cell and does not.")
+    found = views.values(array.flatten(), plan.fill)
     if missing is None:
         return found.reshape(-1, size)
-    cells = np.full((len(array), size), fill or 0, found.dtype)
+    cells = np.full((len(array), size), plan.fill, found.dtype)
     cells[~missing] = found.reshape(-1, size)
     return cells
 
 
-def _variable(array: pa.Array, column: Column) -> _Cells:
+def _variable(array: pa.Array, plan: _Plan) -> _Cells:
+    column = plan.column
     if pa.types.is_timestamp(array.type):
         array = text.timestamps(array)
     if column.datatype == "unicodeChar":
@@ -211,23 +223,16 @@ def _variable(array: pa.Array, column: Column) -> _Cells:
             )
         return _Cells(views.lengths(array), array.view(pa.binary()))
     missing = views.nulls(array)
-    number = _NUMBERS[datatype(column)]
-    fill = np.nan if number.kind == "f" else NULL_VALUES.get(column.datatype, 0)
     where = views.offsets(array)
     whole = array.values.slice(where[0], where[-1] - where[0])
-    content = views.values(whole, fill).astype(number)
+    content = views.values(whole, plan.fill).astype(plan.number)
     return _Cells(
-        views.lengths(array), views.binary(len(array), (where - where[0]) * number.itemsize, content, missing)
+        views.lengths(array), views.binary(len(array), (where - where[0]) * plan.number.itemsize, content, missing)
     )
 
 
 def _is_ascii(array: pa.Array) -> bool:
     return not pa.types.is_string(array.type) or int(views.data(array).max(initial=0)) < 0x80
-
-
-def _elements(array: pa.Array) -> pa.Array:
-    """The numbers of all cells that are there, one after the other."""
-    return array.flatten()
 
 
 def _utf16(array: pa.Array) -> _Cells:

@@ -57,8 +57,18 @@ def encoded(
         result.fail(error)
 
 
-def chunks(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Join small pieces into chunks of at least 64 KiB, and cut large ones to 1 MiB; but send the first one at once."""
+def chunks(result: Result, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Join small pieces into chunks of at least 64 KiB, and cut large ones to 1 MiB; but send the first one at once.
+
+    However the writing ends, the result is closed, so that a query behind it can be cancelled.
+    """
+    try:
+        yield from _chunks(pieces)
+    finally:
+        result.close()
+
+
+def _chunks(pieces: Iterable[bytes]) -> Iterator[bytes]:
     waiting: list[bytes] = []
     size = 0
     for number, piece in enumerate(pieces):

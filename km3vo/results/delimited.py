@@ -23,7 +23,7 @@ def write_csv(result: Result) -> Iterator[bytes]:
 
     CSV has no place for an error or a note that rows were left out; an error is raised.
     """
-    return chunks(_lines(result, ",", "\r\n", CSV))
+    return chunks(result, _lines(result, ",", "\r\n", CSV))
 
 
 def write_tsv(result: Result) -> Iterator[bytes]:
@@ -31,7 +31,7 @@ def write_tsv(result: Result) -> Iterator[bytes]:
 
     TSV has no place for an error or a note that rows were left out; an error is raised.
     """
-    return chunks(_lines(result, "\t", "\n", TSV))
+    return chunks(result, _lines(result, "\t", "\n", TSV))
 
 
 @lru_cache(maxsize=512)

@@ -35,7 +35,7 @@ def write(result: Result) -> Iterator[bytes]:
 
     ECSV has no place for an error or a note that rows were left out; an error is raised.
     """
-    return chunks(_pieces(result))
+    return chunks(result, _pieces(result))
 
 
 def _pieces(result: Result) -> Iterator[bytes]:
@@ -48,7 +48,7 @@ def _pieces(result: Result) -> Iterator[bytes]:
 
 
 def _head(result: Result) -> bytes:
-    infos = {info.name: info.value for info in (*result.infos, *result.table_infos)}
+    infos = [{info.name: info.value} for info in (*result.infos, *result.table_infos)]
     meta: dict[str, Any] = {"name": result.name, "description": result.description, "infos": infos}
     lines = ["%ECSV 1.0", "---", "delimiter: ','", *_columns(result.columns)]
     lines += _yaml({"meta": {name: value for name, value in meta.items() if value}})

@@ -78,7 +78,7 @@ def write(result: Result) -> Iterator[bytes]:
     end. Text beyond ASCII is UTF-8. Rows left out because of a limit are told by the keyword QSTATUS = 'OVERFLOW'.
     An error is raised, before the table begins.
     """
-    return chunks(_pieces(result))
+    return chunks(result, _pieces(result))
 
 
 def _pieces(result: Result) -> Iterator[bytes]:

@@ -29,7 +29,7 @@ _ESCAPES = [("\\", "\\\\"), ('"', '\\"'), *((chr(code), f"\\u{code:04x}") for co
 
 def write(result: Result) -> Iterator[bytes]:
     """A JSON document; "status" is OK, OVERFLOW or ERROR, with a "message" unless it is OK."""
-    return chunks(_pieces(result))
+    return chunks(result, _pieces(result))
 
 
 def _quoted(strings: pa.Array) -> pa.Array:

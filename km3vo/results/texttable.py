@@ -22,7 +22,7 @@ def write(result: Result) -> Iterator[bytes]:
 
     The first rows set the widths; a longer cell further down pushes its line to the right and is not cut.
     """
-    return chunks(_pieces(result))
+    return chunks(result, _pieces(result))
 
 
 def _pieces(result: Result) -> Iterator[bytes]:

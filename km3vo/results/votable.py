@@ -71,7 +71,7 @@ def writer(serialization: Serialization, version: str = VERSION) -> Writer:
         yield b"".join(waiting)
 
     def write(result: Result) -> Iterator[bytes]:
-        return chunks(pieces(result))
+        return chunks(result, pieces(result))
 
     return write
 
