@@ -1,7 +1,8 @@
 """ADQL 2.0 and 2.1: from the text of a query to PostgreSQL with pgSphere, and what its result means."""
 
+from km3vo.adql.capabilities import FEATURES, FUNCTIONS, Feature
 from km3vo.adql.parser import parse
 from km3vo.adql.sources import Source, Sources
 from km3vo.adql.translate import Translation, translate
 
-__all__ = ["Source", "Sources", "Translation", "parse", "translate"]
+__all__ = ["FEATURES", "FUNCTIONS", "Feature", "Source", "Sources", "Translation", "parse", "translate"]

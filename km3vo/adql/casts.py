@@ -9,7 +9,7 @@ from km3vo.adql.geometry import shape_from_numbers
 from km3vo.adql.scope import Scope
 from km3vo.adql.shapes import Kind, Shape
 from km3vo.adql.sql import Sql, integer, sql, text
-from km3vo.adql.tree import Cast
+from km3vo.adql.tree import Cast, Node
 from km3vo.adql.types import GEOMETRIES, NUMBERS, WORDS, Type
 from km3vo.adql.types import cast as typed
 from km3vo.adql.value import Value
@@ -89,7 +89,16 @@ def _to_geometry(values: Values, node: Cast, made: Value, target: Type) -> Value
     return Value(target, shape=Shape(kind, dali_sql=array), unit="deg")
 
 
-def timestamp(values: Values, node: Cast | object, made: Value) -> Value:
+def as_timestamp(values: Values, node: Node, made: Value) -> Value:
+    """A timestamp, or a string that stands for one."""
+    if made.type == "TIMESTAMP":
+        return made
+    if isinstance(made.constant, str):
+        return timestamp(values, node, made)
+    return Value("TIMESTAMP", sql("({})::timestamp", made.sql))
+
+
+def timestamp(values: Values, node: Node, made: Value) -> Value:
     """A string literal as a timestamp, checked while the query is translated."""
     written = str(made.constant)
     from datetime import datetime
@@ -100,7 +109,7 @@ def timestamp(values: Values, node: Cast | object, made: Value) -> Value:
         datetime.fromisoformat(written.strip().rstrip("Z").rstrip("."))
     except ValueError:
         raise values.error(
-            node,  # type: ignore[arg-type]
+            node,
             f"'{written[:40]}' is not a timestamp",
             "write '2025-01-31' or '2025-01-31T12:00:00.5', in UTC",
         ) from None

@@ -172,15 +172,10 @@ class Conditions(Values):
             place = right if right.start >= left.start else left
             raise self.error(place, f"{WORDS[a.type]} cannot be compared with {WORDS[b.type]}", hint)
         if a.type == "TIMESTAMP" and b.type == "CHAR":
-            b = self._as_timestamp(right, b)
+            b = casts.as_timestamp(self, right, b)
         elif b.type == "TIMESTAMP" and a.type == "CHAR":
-            a = self._as_timestamp(left, a)
+            a = casts.as_timestamp(self, left, a)
         return self._plain(a, b), self._plain(b, a)
-
-    def _as_timestamp(self, node: ValueNode, made: Value) -> Value:
-        if isinstance(made.constant, str):
-            return casts.timestamp(self, node, made)
-        return Value("TIMESTAMP", sql("({})::timestamp", made.sql))
 
     @staticmethod
     def _plain(value: Value, other: Value) -> Sql:

@@ -27,6 +27,12 @@ class Frame:
         return direction(x, y, z)
 
     @cached_property
+    def inverse(self) -> Frame:
+        """The rotation from ICRS to the frame."""
+        a, b, c = self.matrix
+        return Frame(((a[0], b[0], c[0]), (a[1], b[1], c[1]), (a[2], b[2], c[2])))
+
+    @cached_property
     def _angles(self) -> tuple[float, float, float]:
         """About z, x and z again, as pgSphere's strans wants them."""
         m = self.matrix

@@ -51,18 +51,22 @@ def _point_from(
 ) -> Shape:
     """The point with two coordinates; a stored position where there is one."""
     x, y = values.number(lon, scope), values.number(lat, scope)
+    if frame is None and x.origin and y.origin and x.origin[0] == y.origin[0]:
+        stored = _stored(scope, x.origin[0], (x.origin[1], y.origin[1]))
+        if stored is not None:
+            array = sql("ARRAY[{}, {}]::float8[]", x.sql, y.sql)
+            return Shape("POINT", stored, shapes.guarded(stored, array), indexed=True)
+    return point_of(values, lon, lat, x, y, frame)
+
+
+def point_of(values: Values, lon: Node, lat: Node, x: Value, y: Value, frame: frames.Frame | None = None) -> Shape:
+    """The point with two resolved coordinates."""
     if isinstance(x.constant, int | float) and isinstance(y.constant, int | float):
         _check_latitude(values, lat, float(y.constant))
         if not math.isfinite(x.constant):
             raise values.error(lon, "this is no longitude")
         at = (float(x.constant), float(y.constant))
         return shapes.point_at(*(frame.to_icrs(*at) if frame else at))
-    if frame is None and x.origin and y.origin and x.origin[0] == y.origin[0]:
-        stored = _stored(scope, x.origin[0], (x.origin[1], y.origin[1]))
-        if stored is not None:
-            array = sql("ARRAY[{}, {}]::float8[]", x.sql, y.sql)
-            dali = shapes.guarded(stored, array)
-            return Shape("POINT", sphere_sql=stored, dali_sql=dali, indexed=True)
     if isinstance(y.constant, int | float):
         _check_latitude(values, lat, float(y.constant))
         parallel = double(float(y.constant))

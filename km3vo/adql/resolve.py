@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from km3vo.adql import casts, functions, udf, units
+from km3vo.adql import casts, functions, geometry, udf, units
 from km3vo.adql.mistakes import did_you_mean, mistake
 from km3vo.adql.scope import Scope
+from km3vo.adql.shapes import Shape
 from km3vo.adql.sources import Sources, spelled
 from km3vo.adql.sql import Sql, double, integer, joined, sql, text
 from km3vo.adql.tree import (
@@ -50,10 +51,9 @@ class Values:
             Signed: self._signed,
             Chain: self._chain,
             Call: self._call,
-            Cast: casts.cast,
             Aggregate: self._aggregate,
+            Cast: lambda node, scope: casts.cast(self, node, scope),
         }
-        self._resolvers[Cast] = lambda node, scope: casts.cast(self, node, scope)
 
     def error(self, node: Node, message: str, hint: str = "") -> AdqlError:
         """An error about a part of the query."""
@@ -224,20 +224,31 @@ class Values:
         return defined.value(self, node, scope)
 
     def _aggregate(self, node: Aggregate, scope: Scope) -> Value:
+        if node.argument is None:
+            self.in_aggregate(node, [], scope)
+            return Value("BIGINT", sql("count(*)"), ucd="meta.number", description="Number of rows", name="count")
+        (made,) = self.in_aggregate(node, [node.argument], scope)
+        return functions.aggregate(self, node, made)
+
+    def in_aggregate(self, node: Aggregate | Call, arguments: list[ValueNode], scope: Scope) -> list[Value]:
+        """Resolve the arguments of an aggregate."""
         if scope.inside_aggregate:
             raise self.error(node, "an aggregate cannot hold another", "use a subquery in FROM")
         if not scope.aggregates:
             raise self.error(node, f"{node.name} cannot stand here", "conditions on aggregates belong to HAVING")
         scope.found_aggregate = True
-        if node.argument is None:
-            return Value("BIGINT", sql("count(*)"), ucd="meta.number", description="Number of rows", name="count")
         before, around = scope.uses, _uses(scope.outer)
         scope.inside_aggregate = True
-        made = self.value(node.argument, scope)
+        made = [self.value(argument, scope) for argument in arguments]
         scope.inside_aggregate = False
+        # SQL would make such an aggregate one of the query around.
         if scope.uses == before and _uses(scope.outer) != around:
             raise self.error(node, f"{node.name} of a column of the query around is not possible here")
-        return functions.aggregate(self, node, made)
+        return made
+
+    def point(self, lon: ValueNode, lat: ValueNode, x: Value, y: Value) -> Shape:
+        """A point from two resolved coordinates, for functions that take them apart."""
+        return geometry.point_of(self, lon, lat, x, y)
 
 
 def _uses(scope: Scope | None) -> int:

@@ -41,6 +41,7 @@ _VOTABLE: dict[Type, tuple[Datatype, str | None, str | None]] = {
     "POINT": ("double", "2", "point"),
     "CIRCLE": ("double", "3", "circle"),
     "POLYGON": ("double", "*", "polygon"),
+    "ARRAY": ("int", "*", None),
     "NULL": ("char", "*", None),
 }
 

@@ -73,6 +73,8 @@ class Value:
         if self.type == "CHAR":
             datatype = "unicodeChar" if self.unicode else "char"
             arraysize = self.arraysize or "*"
+        elif self.type == "ARRAY":
+            datatype, arraysize = "int", self.arraysize or "*"
         return Column(
             name=name,
             datatype=datatype,
