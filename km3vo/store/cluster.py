@@ -93,13 +93,13 @@ class Cluster:
         programs = cluster_programs.find(self._major())
         account = self._prepare_folder()
         with self._alone():
-            if self._use is None:
-                self._use = self._lock("use.lock", fcntl.LOCK_SH)
             self._check_complete()
             if not self.data.exists():
                 self._create(programs, account)
             self._launch(programs, account)
             self._make_database()
+            if self._use is None:
+                self._use = self._lock("use.lock", fcntl.LOCK_SH)
 
     def stop(self) -> None:
         """Use the cluster no longer, and stop PostgreSQL if nobody else does."""
@@ -312,9 +312,14 @@ class Cluster:
             return []
 
     def _last_words(self) -> str:
-        texts = [path.read_text(errors="replace") for path in self.log.glob("*.log")]
-        fatal = [line for text in texts for line in text.splitlines() if "FATAL:" in line or "could not" in line]
-        return fatal[-1] if fatal else "nothing was written there"
+        """Why PostgreSQL gave up, as it says itself: the reason is in its last line or in the one before."""
+        for path in sorted(self.log.glob("*.log"), key=lambda path: path.stat().st_mtime, reverse=True):
+            # Without time and process number.
+            lines = [line.rpartition("] ")[2] for line in path.read_text(errors="replace").splitlines()]
+            for number in reversed(range(len(lines))):
+                if "FATAL:" in lines[number]:
+                    return "; ".join(lines[max(number - 1, 0) : number + 1])
+        return "nothing was written there"
 
     # Its locks
 

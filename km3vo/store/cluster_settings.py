@@ -11,8 +11,8 @@ GIB = 1 << 30
 # Who may log in: whoever knows a password, through the socket. There is no line for TCP.
 ACCESS = "local all all scram-sha-256\n"
 
-# Safe only where losing the data on a power cut does not matter.
-THROWAWAY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+# Where losing the data on a power cut does not matter. They still survive kill -9.
+THROWAWAY = {"fsync": "off", "full_page_writes": "off"}
 
 
 def settings(folder: Path, sockets: Path, *, throwaway: bool) -> dict[str, str]:

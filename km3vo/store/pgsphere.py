@@ -77,7 +77,7 @@ def _create_repaired(connection: Connection, version: str) -> str:
             connection.execute(create.format(sql.Literal(version + SUFFIX)))
             connection.execute(sql.SQL("ALTER EXTENSION pg_sphere UPDATE TO {}").format(sql.Literal(version)))
         return f"pgSphere {version} was created from a repaired script, since PostgreSQL refuses the packaged one."
-    _run(connection, repaired(text))
+    run_script(connection, repaired(text))
     return (
         f"pgSphere {version} was created from a repaired script, without a record as an extension, since "
         f"PostgreSQL refuses the packaged one and {script.parent} cannot be written to (sudo km3vo db mend-pgsphere "
@@ -85,7 +85,7 @@ def _create_repaired(connection: Connection, version: str) -> str:
     )
 
 
-def _run(connection: Connection, script: str) -> None:
+def run_script(connection: Connection, script: str) -> None:
     """Do what CREATE EXTENSION does with a script, except for the record in pg_extension."""
     statements = re.sub(r"^\\.*$", "", script, flags=re.MULTILINE).replace("MODULE_PATHNAME", "$libdir/pg_sphere")
     with connection.transaction():
