@@ -97,6 +97,7 @@ class ReleaseEntry(Entry):
     latency: Latency
     stream: Name
     time: Name | None = None
+    qc: Literal["pending", "passed"] = "pending"
 
 
 class CitationEntry(Entry):
@@ -289,6 +290,8 @@ class TableEntry(Entry):
         column = self.column("release.time", self.release.time)
         if column.xtype != "timestamp" or column.nullable:
             raise ValueError(f"the embargo counts from column {column.name}: xtype: timestamp, nullable: false")
+        if self.id is None:
+            raise ValueError("embargoed events are held and released by their identifier: name its column in id")
 
     def build(self, schema: str) -> model.Table:
         """The table, in the schema of that name."""

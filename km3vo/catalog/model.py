@@ -99,11 +99,13 @@ class Release:
         latency: ISO 8601 duration after the observation ("P2Y"), "immediate", or "never".
         stream: name of the data stream the rule is kept under ("offline", "alerts").
         time: name of the timestamp column (UTC) the latency counts from; None when immediate.
+        qc: what new events are until quality control says more; only "passed" ones are released.
     """
 
     latency: str = "immediate"
     stream: str = "public"
     time: str | None = None
+    qc: Literal["pending", "passed"] = "pending"
 
     @property
     def embargoed(self) -> bool:

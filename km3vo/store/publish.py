@@ -39,8 +39,9 @@ def publish(connection: psycopg.Connection, catalog: Catalog) -> list[str]:
     ``connection`` belongs to the owner. All or nothing: it commits at the end.
 
     Raises:
-        SetupError: a table exists already with other columns than the catalogue says.
+        SetupError: a table exists already with other columns than the catalogue says, or its release rule cannot be.
     """
+    embargo.check_streams(catalog)
     created = []
     for schema in (TAP_SCHEMA, *catalog.schemas):
         name = sql.Identifier(schema.name.lower())
@@ -49,6 +50,8 @@ def publish(connection: psycopg.Connection, catalog: Catalog) -> list[str]:
         for table in schema.tables:
             if table.kind == "table" and _ensure_table(connection, table):
                 created.append(table.qualified)
+            if table.release.embargoed:
+                embargo.agree(connection, table)
     _write_tap_schema(connection, catalog)
     connection.commit()
     return created
@@ -67,6 +70,7 @@ def _ensure_table(connection: psycopg.Connection, table: Table) -> bool:
     if not found:
         _create(connection, table)
         return True
+    embargo.check_unchanged(connection, table)
     for name, postgres in found.items():
         if wanted.get(name) != postgres:
             raise SetupError(
@@ -116,7 +120,8 @@ def _create(connection: psycopg.Connection, table: Table) -> None:
         parts += [
             sql.SQL("_access \"char\" NOT NULL DEFAULT 'e'"),
             sql.SQL("_release_time timestamptz"),
-            sql.SQL("_qc text NOT NULL DEFAULT 'pending' CHECK (_qc IN ('pending', 'passed', 'failed'))"),
+            # No default: the trigger fills in the stream's.
+            sql.SQL("_qc text NOT NULL CHECK (_qc IN ('pending', 'passed', 'failed'))"),
         ]
         keys.append("_access")
     if table.id:
@@ -131,11 +136,11 @@ def _create(connection: psycopg.Connection, table: Table) -> None:
     for index in indexes:
         connection.execute(sql.SQL("CREATE INDEX ON {} {}").format(parent, index))
     connection.execute(sql.SQL("GRANT SELECT ON {} TO km3vo_member").format(parent))
-    if table.schema != TAP_SCHEMA.name:
-        connection.execute(sql.SQL("GRANT SELECT, INSERT ON {} TO km3vo_ingest").format(parent))
     if table.release.embargoed:
         embargo.divide(connection, table)
     else:
+        if table.schema != TAP_SCHEMA.name:
+            connection.execute(sql.SQL("GRANT SELECT, INSERT ON {} TO km3vo_ingest").format(parent))
         connection.execute(sql.SQL("GRANT SELECT ON {} TO km3vo_public").format(parent))
 
 

@@ -1,0 +1,113 @@
+"""A PostgreSQL of these tests' own: they lock databases down, kill servers, and open a second cluster."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from km3vo.catalog.files import read_catalog
+from km3vo.catalog.model import Catalog, Table
+from km3vo.store import migrate, publish
+from km3vo.store.cluster import Cluster
+from km3vo.store.database import INGEST, LOGINS, OWNER, SERVICE, Database
+
+SCHEMAS = Path(__file__).parent / "schemas"
+PASSWORDS = {login: f"{login}-password" for login in LOGINS}
+
+
+@pytest.fixture(scope="session")
+def own_cluster() -> Iterator[Cluster]:
+    """A throw-away cluster of this worker alone."""
+    folder = Path(tempfile.mkdtemp(prefix="km3vo-embargo-"))
+    cluster = Cluster(folder, throwaway=True)
+    cluster.start()
+    yield cluster
+    cluster.stop()
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def catalog() -> Catalog:
+    """The tables of schemas/lab.yaml."""
+    return read_catalog(SCHEMAS)
+
+
+@pytest.fixture(scope="session")
+def template(own_cluster: Cluster, catalog: Catalog) -> str:
+    """The name of a database with the published tables, empty."""
+    name = "template_published"
+    with psycopg.connect(own_cluster.conninfo("postgres"), autocommit=True) as admin:
+        admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    database = Database(own_cluster.conninfo(name), PASSWORDS)
+    migrate.upgrade(database)
+    with database.connect(OWNER) as owner:
+        publish.publish(owner, catalog)
+    return name
+
+
+@pytest.fixture(scope="session")
+def new_published(own_cluster: Cluster, template: str) -> Callable[[], Database]:
+    """A function that makes a database with the published tables, empty."""
+
+    def make() -> Database:
+        name = f"test_{uuid4().hex[:12]}"
+        with psycopg.connect(own_cluster.conninfo("postgres"), autocommit=True) as admin:
+            admin.execute(
+                sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
+            )
+        fresh = Database(own_cluster.conninfo(name), PASSWORDS)
+        # Rights on the database itself are not copied with it.
+        migrate.upgrade(fresh)
+        return fresh
+
+    return make
+
+
+@pytest.fixture
+def database(new_published: Callable[[], Database], own_cluster: Cluster) -> Iterator[Database]:
+    """A database with the tables of schemas/lab.yaml, empty; dropped after the test."""
+    fresh = new_published()
+    yield fresh
+    name = psycopg.conninfo.conninfo_to_dict(fresh.admin)["dbname"]
+    with psycopg.connect(own_cluster.conninfo("postgres"), autocommit=True) as admin:
+        admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(str(name))))
+
+
+@pytest.fixture
+def owner(database: Database) -> Iterator[psycopg.Connection]:
+    """A connection of the owner, in autocommit mode."""
+    with database.connect(OWNER, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def service(database: Database) -> Iterator[psycopg.Connection]:
+    """A connection of the service's login, in autocommit mode."""
+    with database.connect(SERVICE, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def ingest(database: Database) -> Iterator[psycopg.Connection]:
+    """A connection of the loader's login, in autocommit mode."""
+    with database.connect(INGEST, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture(scope="session")
+def events(catalog: Catalog) -> Table:
+    """The table with a latency of two years, whose events wait for quality control."""
+    return catalog.table("lab.events")
+
+
+@pytest.fixture(scope="session")
+def alerts(catalog: Catalog) -> Table:
+    """The table with a latency of an hour, whose events need no quality control."""
+    return catalog.table("lab.alerts")

@@ -1,0 +1,174 @@
+"""Holds, early releases, changed latencies, quality control: who decided what, and what follows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import psycopg
+import pytest
+from lab import add_alert, add_event, where
+
+from km3vo.catalog.model import Catalog, Release, Table
+from km3vo.errors import SetupError
+from km3vo.store import embargo, publish
+from km3vo.store.database import OWNER, Database
+
+
+def refused(connection: psycopg.Connection, statement: str) -> str | None:
+    with pytest.raises(psycopg.Error) as refusal:
+        connection.execute(statement)  # type: ignore[arg-type]
+    return refusal.value.sqlstate
+
+
+def change(catalog: Catalog, name: str, **rule: str) -> Catalog:
+    """The catalogue with another release rule for one table."""
+
+    def changed(table: Table) -> Table:
+        return replace(table, release=replace(table.release, **rule)) if table.qualified == name else table
+
+    return Catalog(tuple(replace(schema, tables=tuple(map(changed, schema.tables))) for schema in catalog.schemas))
+
+
+def test_hold_and_lift(owner: psycopg.Connection, service: psycopg.Connection, alerts: Table) -> None:
+    add_alert(owner, 7, "2020-01-01")
+    # The identifier may be written in several ways.
+    held = "SELECT km3vo.except_event('lab.alerts', ' 007', 'hold', 'infinity', 'under review', 'me')"
+    assert owner.execute(held).fetchone() == (1,)
+    assert embargo.promote(service, alerts).moved == 0
+    assert refused(owner, held) == "KM005"
+    owner.execute("SELECT km3vo.lift('lab.alerts', '7', 'reviewed', 'me')")
+    assert embargo.promote(service, alerts).moved == 1
+    log = owner.execute("SELECT what, event, reason, decided_by FROM km3vo.release_log ORDER BY id").fetchall()
+    assert log == [
+        ("hold", "7", "under review", "me"),
+        ("lift", "7", "reviewed", "me"),
+        ("release", None, None, "km3vo_service"),
+    ]
+    # What is public stays public.
+    assert refused(owner, held) == "KM003"
+
+
+def test_hold_for_an_event_that_has_not_arrived(
+    owner: psycopg.Connection, service: psycopg.Connection, alerts: Table
+) -> None:
+    statement = "SELECT km3vo.except_event('lab.alerts', '7', 'hold', 'infinity', 'why', 'me')"
+    assert owner.execute(statement).fetchone() == (0,)
+    add_alert(owner, 7, "2020-01-01")
+    assert embargo.promote(service, alerts).moved == 0
+
+
+def test_hold_until_a_time_is_never_an_early_release(owner: psycopg.Connection) -> None:
+    add_event(owner, "a", "2090-01-01")
+    owner.execute("SELECT km3vo.except_event('lab.events', 'a', 'hold', '2000-01-01', 'why', 'me')")
+    assert owner.execute("SELECT _release_time::date::text FROM lab.events").fetchone() == ("2092-01-01",)
+
+
+def test_early_release(owner: psycopg.Connection, service: psycopg.Connection, events: Table) -> None:
+    add_event(owner, "a", "2090-01-01")
+    add_event(owner, "b", "2090-01-01")
+    owner.execute("SELECT km3vo.except_event('lab.events', 'a', 'early', now(), 'paper', 'me')")
+    assert embargo.promote(service, events).moved == 0  # not before quality control says so
+    owner.execute("SELECT km3vo.set_quality('lab.events', 'passed', '{a}', '', 'me')")
+    assert embargo.promote(service, events).moved == 1
+    assert (where(owner, "a"), where(owner, "b")) == ("p", "e")
+    # Lifting it hides nothing.
+    owner.execute("SELECT km3vo.lift('lab.events', 'a', 'why', 'me')")
+    assert where(owner, "a") == "p"
+
+
+def test_early_release_is_never_later(owner: psycopg.Connection) -> None:
+    add_event(owner, "a", "2090-01-01")
+    owner.execute("SELECT km3vo.except_event('lab.events', 'a', 'early', '2095-01-01', 'why', 'me')")
+    assert owner.execute("SELECT _release_time::date::text FROM lab.events").fetchone() == ("2092-01-01",)
+
+
+def test_hold_of_what_is_never_public_stays_never(owner: psycopg.Connection) -> None:
+    owner.execute("SELECT km3vo.set_latency('slow', NULL, 'why', 'me')")
+    add_event(owner, "a", "2015-01-01")
+    owner.execute("SELECT km3vo.except_event('lab.events', 'a', 'hold', '2016-01-01', 'why', 'me')")
+    assert owner.execute("SELECT _release_time FROM lab.events").fetchone() == (None,)
+
+
+def test_unknown_things(owner: psycopg.Connection) -> None:
+    for statement in (
+        "SELECT km3vo.except_event('lab.alerts', 'x', 'hold', 'infinity', 'why', 'me')",
+        "SELECT km3vo.except_event('lab.known', 'x', 'hold', 'infinity', 'why', 'me')",
+        "SELECT km3vo.lift('lab.alerts', '1', 'why', 'me')",
+        "SELECT km3vo.set_latency('none', '1 day', 'why', 'me')",
+        "SELECT km3vo.set_quality('lab.none', 'passed', NULL, 'why', 'me')",
+        "SELECT km3vo.promote('lab.none')",
+    ):
+        assert refused(owner, statement) == "KM004", statement
+
+
+def test_quality_of_a_public_event_cannot_be_taken_back(
+    owner: psycopg.Connection, service: psycopg.Connection, alerts: Table
+) -> None:
+    add_alert(owner, 1, "2020-01-01")
+    embargo.promote(service, alerts)
+    assert refused(owner, "SELECT km3vo.set_quality('lab.alerts', 'failed', '{1}', 'why', 'me')") == "KM003"
+
+
+def test_latency_changes_forward_only(owner: psycopg.Connection, service: psycopg.Connection, alerts: Table) -> None:
+    add_alert(owner, 1, "2020-01-01")
+    embargo.promote(service, alerts)
+    add_alert(owner, 2, "2020-02-01")
+    changed = owner.execute("SELECT km3vo.set_latency('quick', '100 years', 'more time', 'me')").fetchone()
+    assert changed == (1,)
+    assert embargo.promote(service, alerts).moved == 0
+    assert owner.execute("SELECT number FROM lab.alerts_public").fetchall() == [(1,)]
+    owner.execute("SELECT km3vo.set_latency('quick', '2 hours', 'enough', 'me')")
+    assert embargo.promote(service, alerts).moved == 1
+    log = owner.execute("SELECT rows, reason FROM km3vo.release_log WHERE what = 'latency' ORDER BY id").fetchall()
+    assert log == [(1, "from 01:00:00 to 100 years: more time"), (1, "from 100 years to 02:00:00: enough")]
+
+
+def test_negative_latency_is_refused(owner: psycopg.Connection) -> None:
+    assert refused(owner, "SELECT km3vo.set_latency('quick', '-1 day', 'why', 'me')") == "23514"
+
+
+def test_latency_of_the_description(database: Database, owner: psycopg.Connection, catalog: Catalog) -> None:
+    def latency() -> str:
+        row = owner.execute("SELECT latency::text FROM km3vo.stream WHERE name = 'slow'").fetchone()
+        assert row is not None
+        return row[0]
+
+    def publish_with(described: str) -> None:
+        with database.connect(OWNER) as connection:
+            publish.publish(connection, change(catalog, "lab.events", latency=described))
+
+    add_event(owner, "a", "2015-01-01")
+    publish_with("P3Y")
+    assert latency() == "3 years"
+    assert owner.execute("SELECT _release_time::date::text FROM lab.events").fetchone() == ("2018-01-01",)
+    # A decision by command stands until the description says something new, else publishing could release early.
+    owner.execute("SELECT km3vo.set_latency('slow', '10 years', 'why', 'me')")
+    publish_with("P3Y")
+    assert latency() == "10 years"
+    publish_with("P4Y")
+    assert latency() == "4 years"
+    publish_with("never")
+    assert owner.execute("SELECT latency FROM km3vo.stream WHERE name = 'slow'").fetchone() == (None,)
+
+
+def test_impossible_descriptions(database: Database, catalog: Catalog) -> None:
+    with database.connect(OWNER) as connection:
+        for changed, words in (
+            (change(catalog, "lab.events", latency="immediate"), "write latency: P0D"),
+            (change(catalog, "lab.known", latency="P1Y", stream="x", time="obs_time"), "cannot be hidden"),
+            (change(catalog, "lab.alerts", stream="slow"), "a stream of its own"),
+        ):
+            with pytest.raises(SetupError, match=words):
+                publish.publish(connection, changed)
+            connection.rollback()
+
+
+def test_another_time_column_or_stream(database: Database, owner: psycopg.Connection, catalog: Catalog) -> None:
+    add_alert(owner, 1, "2020-01-01")
+    with database.connect(OWNER) as connection:
+        publish.publish(connection, change(catalog, "lab.alerts", stream="other", latency="P1Y"))
+    assert owner.execute("SELECT _release_time::date::text FROM lab.alerts").fetchone() == ("2021-01-01",)
+
+
+def test_release_defaults_to_waiting_for_quality_control() -> None:
+    assert Release(latency="P1Y").qc == "pending"
