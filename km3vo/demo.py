@@ -18,6 +18,7 @@ from km3vo.settings import Settings
 from km3vo.simulation import simulate
 from km3vo.store import embargo, ingest, ingest_log, migrate, publish
 from km3vo.store.database import INGEST, OWNER, SERVICE, Database
+from km3vo.store.ingest_files import find_sources
 
 SEED = 1
 
@@ -61,7 +62,7 @@ def _fill(settings: Settings, database: Database, table: Table, console: Console
         if not ingest_log.is_empty(loader, table):
             return
         loader.rollback()
-        files = ingest.find_sources(table, settings.data) if settings.data else []
+        files = find_sources(table, settings.data) if settings.data else []
         rows = settings.demo_events if table.simulated else min(settings.demo_events, _rows(table))
         if not files and not rows:
             return
