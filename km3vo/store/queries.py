@@ -12,7 +12,7 @@ import contextlib
 import queue
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import adbc_driver_manager
@@ -50,7 +50,7 @@ class Reader:
             kwargs={"autocommit": True},
             check=None,
         )
-        self._streams = _StreamPool(database.conninfo(login), pools)
+        self._streams = StreamPool(database.conninfo(login), pools)
         self._watchdog = _Watchdog()
 
     async def open(self) -> None:
@@ -105,17 +105,21 @@ class Reader:
         batch = pa.RecordBatch.from_arrays(arrays, names=[column.name for column in columns])
         return Result(columns=columns, source=[batch], maxrec=maxrec)
 
-    def stream(self, statement: str, seconds: float) -> Stream:
+    def stream(
+        self, statement: str, seconds: float, started: Callable[[Stream], object] = lambda stream: None
+    ) -> Stream:
         """Start a statement whose rows are read batch by batch. Blocks until the first batch is there.
 
         Args:
             statement: one statement, without parameters.
             seconds: the database may work so long on it; the time a slow client takes does not count.
+            started: is given the stream before the statement is sent, so that it can be cancelled meanwhile.
 
         Raises:
             Km3voError: as ``failures.explain`` says.
         """
         stream = Stream(self._streams, self._watchdog, seconds)
+        started(stream)
         stream.start(statement)
         return stream
 
@@ -123,7 +127,7 @@ class Reader:
 class Stream:
     """The rows of a running statement. Iterate in one thread; ``cancel`` from any; always ``close``."""
 
-    def __init__(self, pool: _StreamPool, watchdog: _Watchdog, seconds: float) -> None:
+    def __init__(self, pool: StreamPool, watchdog: _Watchdog, seconds: float) -> None:
         self.seconds = seconds
         self._pool = pool
         self._watchdog = watchdog
@@ -134,6 +138,7 @@ class Stream:
         self._spent = 0.0
         self._waiting_since: float | None = None
         self._late = False
+        self._cancelled = False
         self._finished = False
         self._lock = threading.Lock()
 
@@ -141,12 +146,12 @@ class Stream:
         """Send the statement and wait for its first batch."""
         self._watchdog.watch(self)
         try:
-            for attempt in (1, 2):
-                self._connection = self._pool.take()
+            while True:
+                self._connection, fresh = self._pool.take()
                 self._cursor = self._connection.cursor()
-                self._cursor.adbc_statement.set_options(
-                    **{"adbc.postgresql.batch_size_hint_bytes": str(BATCH_BYTES)}
-                )
+                self._cursor.adbc_statement.set_options(**{"adbc.postgresql.batch_size_hint_bytes": str(BATCH_BYTES)})
+                if self._cancelled:
+                    raise self._explain("57014")
                 try:
                     with self._working():
                         self._cursor.execute(statement)
@@ -154,9 +159,9 @@ class Stream:
                         self._first = next(self._batches, None)
                     return
                 except adbc_driver_manager.Error as error:
-                    # A pooled connection that PostgreSQL closed meanwhile shows only when it is used.
+                    # Pooled connections that PostgreSQL closed meanwhile show it only when they are used.
                     broken = error.sqlstate in (None, "", "57P01")
-                    if self._late or attempt == 2 or not broken:
+                    if self._cancelled or fresh or not broken:
                         raise self._explain(error.sqlstate) from None
                     self._release(broken=True)
         except BaseException:
@@ -184,6 +189,7 @@ class Stream:
     def cancel(self, *, late: bool = False) -> None:
         """Stop the statement in the database; whoever reads it gets an error."""
         with self._lock:
+            self._cancelled = True
             self._late = self._late or late
             if self._cursor is not None and not self._finished:
                 with contextlib.suppress(adbc_driver_manager.Error):
@@ -220,7 +226,7 @@ class Stream:
             self._pool.give_back(connection, broken=broken)
 
 
-class _StreamPool:
+class StreamPool:
     """ADBC connections, opened when first needed (59 ms each) and kept."""
 
     def __init__(self, conninfo: str, pools: Pools) -> None:
@@ -229,18 +235,20 @@ class _StreamPool:
         self._idle: queue.LifoQueue[Any] = queue.LifoQueue()
         self._free = threading.BoundedSemaphore(pools.streams)
 
-    def take(self) -> Any:
+    def take(self) -> tuple[Any, bool]:
+        """A connection, and whether it was made just now."""
         if not self._free.acquire(timeout=self._wait):
             raise BUSY
         try:
             with contextlib.suppress(queue.Empty):
-                return self._idle.get_nowait()
-            return adbc.connect(self._conninfo, autocommit=True)
+                return self._idle.get_nowait(), False
+            return adbc.connect(self._conninfo, autocommit=True), True
         except adbc_driver_manager.Error:
             self._free.release()
             raise failures.explain("08006") from None
 
     def give_back(self, connection: Any, *, broken: bool) -> None:
+        """Return a connection; a broken one is not used again."""
         if broken:
             with contextlib.suppress(adbc_driver_manager.Error):
                 connection.close()
@@ -249,6 +257,7 @@ class _StreamPool:
         self._free.release()
 
     def close(self) -> None:
+        """Close the connections that nobody uses."""
         with contextlib.suppress(queue.Empty):
             while True:
                 self._idle.get_nowait().close()
