@@ -25,7 +25,7 @@ from km3vo.errors import LoadError
 from km3vo.store.ingest_mistakes import shown
 
 ROWS = 65536  # per batch
-BLOCK = 4 << 20  # bytes of text per batch
+BLOCK = 1 << 20  # bytes of text per batch; Arrow reads 32 of them ahead
 
 Format = Literal["csv", "tsv", "text", "ecsv", "votable", "fits", "parquet"]
 SUFFIXES: dict[str, Format] = {
