@@ -59,10 +59,8 @@ def cast(values: Values, node: Cast, scope: Scope) -> Value:
 
 
 def _to_string(node: Cast, made: Value) -> Value:
-    # CHAR alone is one character (SQL-92 §6.1); VARCHAR alone is as long as it gets.
-    length = node.length or (1 if node.target == "CHAR" else None)
-    piece = as_text(made)
-    arraysize = None
+    # CHAR alone is as long as the string: ADQL 2.1 leaves the choice.
+    length, piece, arraysize = node.length, as_text(made), None
     if length is not None:
         # A string that is too long is cut, one that is too short is not filled up: VOTable has no use for blanks.
         piece = sql("left({}, {})", piece, integer(length))

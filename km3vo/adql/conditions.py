@@ -93,7 +93,7 @@ class Conditions(Values):
         return made.truth if (other.text == "1") == (operator == "=") else sql("(NOT {})", made.truth)
 
     def _closer(self, call: Call, other: ValueNode, operator: str, scope: Scope) -> Sql | None:
-        """DISTANCE(...) < r: likewise (§4.2.15)."""
+        """DISTANCE(...) < r: likewise, and the form of a crossmatch that is recommended (§4.2.8)."""
         if call.name != "DISTANCE" or operator not in ("<", "<="):
             return None
         limit = self.number(other, scope)

@@ -1,4 +1,4 @@
-"""Coordinate systems named in a geometry, as rotations to ICRS (ADQL 2.1 §4.2.6).
+"""Coordinate systems named in a geometry, as rotations to ICRS (ADQL 2.1 §4.2.5).
 
 ADQL 2.1 lets a service ignore the name; a circle in Galactic coordinates would then lie elsewhere without a word.
 So it is converted, and where that cannot be done, refused.

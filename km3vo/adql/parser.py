@@ -44,7 +44,7 @@ class Parser(Expressions):
     """Reads queries."""
 
     def whole(self) -> Query:
-        """<query_specification>: the only place for WITH (§4.6.1)."""
+        """<query_specification>: the only place for WITH (§4.5.1)."""
         start = self.here.start
         if self.key not in ("SELECT", "WITH", "("):
             word = self.text[self.here.start : self.here.end][:40]
@@ -108,7 +108,7 @@ class Parser(Expressions):
         return self.spanned(Order(value, descending), start)
 
     def _union(self, first: Query | None) -> Body:
-        """<query_set_expression>: UNION and EXCEPT, from left to right (§4.5)"""
+        """<query_set_expression>: UNION and EXCEPT, from left to right (§4.6.5)"""
         start = first.start if first else self.here.start
         body = self._intersection(first)
         rest: list[tuple[str, bool, Body]] = []

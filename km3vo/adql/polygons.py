@@ -34,7 +34,7 @@ def checked(vertices: list[Vertex]) -> tuple[Vertex, ...]:
 
 
 def box(lon: float, lat: float, width: float, height: float) -> tuple[Vertex, ...]:
-    """The corners of BOX (ADQL 2.1 §4.2.9): a cross at the centre, with great circles at right angles to its arms.
+    """The corners of BOX (ADQL 2.1 §4.2.10): a cross at the centre, with great circles at right angles to its arms.
 
     Seen from the centre the box is the same everywhere: width is not stretched by 1/cos(latitude).
     """

@@ -1,4 +1,4 @@
-"""From the tree of a query to its SQL and the columns of its result (ADQL 2.1 §2.2, §4.5, §4.6, §4.11)."""
+"""From the tree of a query to its SQL and the columns of its result (ADQL 2.1 §2.2, §4.5, §4.6, §4.10)."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ class Queries(Conditions):
     # ------------------------------------------------------------------------------- set operations
 
     def _set(self, node: SetChain, outer: Scope | None) -> Resolved:
-        """UNION, EXCEPT, INTERSECT (§4.5): metadata from the left, types wide enough for both."""
+        """UNION, EXCEPT, INTERSECT (§4.6): metadata from the left, types wide enough for both."""
         operands = [self._operand(body, outer, True) for body in (node.first, *(body for _, _, body in node.rest))]
         first = operands[0]
         columns = list(first.columns)

@@ -1,4 +1,4 @@
-"""The texts that REGION takes: STC-S in its simple forms, and DALI's (ADQL 2.1 §4.2.19)."""
+"""The texts that REGION takes: STC-S in its simple forms, and DALI's (ADQL 2.1 §4.2.21)."""
 
 from __future__ import annotations
 

@@ -141,7 +141,7 @@ def polygon_of(vertices: tuple[Vertex, ...]) -> Shape:
 
 
 def contains(inner: Shape, outer: Shape) -> Sql:
-    """CONTAINS as a condition, NULL where one of the shapes is (ADQL 2.1 §4.2.12); the border belongs to it."""
+    """CONTAINS as a condition, NULL where one of the shapes is (ADQL 2.1 §4.2.13); the border belongs to it."""
     if outer.kind == "POINT":
         if inner.kind == "POINT":
             return sql("({} = {})", inner.sphere, outer.sphere)
@@ -162,7 +162,7 @@ def contains(inner: Shape, outer: Shape) -> Sql:
 
 
 def intersects(a: Shape, b: Shape) -> Sql:
-    """INTERSECTS as a condition; with a point it is CONTAINS (ADQL 2.1 §4.2.16)."""
+    """INTERSECTS as a condition; with a point it is CONTAINS (ADQL 2.1 §4.2.18)."""
     if a.kind == "POINT":
         return contains(a, b)
     if b.kind == "POINT":

@@ -29,7 +29,7 @@ class Source:
             scircle or spoly. A geometry column that is not named here is stored in DALI form only, as float8[] in
             degrees; one whose own physical column is named here is stored in pgSphere's form only.
         folded: whether regular identifiers match names of any case. So for uploads, whose authors do not think of
-            SQL; a published name with capitals needs double quotes (ADQL 2.1 §2.1.2).
+            SQL; a published name with capitals needs double quotes (ADQL 2.1 §2.1.5-7).
     """
 
     name: tuple[str, ...]

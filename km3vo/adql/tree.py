@@ -20,7 +20,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """An identifier: regular ones mean the same in any case, delimited ones are exact (ADQL 2.1 §2.1.2)."""
+    """An identifier: regular ones mean the same in any case, delimited ones are exact (ADQL 2.1 §2.1.5-7)."""
 
     text: str
     delimited: bool = False
