@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -14,16 +14,20 @@ from km3vo.results import kernels, text, views
 from km3vo.results.blocks import blocks, chunks
 from km3vo.results.stream import Result
 
-_QUOTED = np.zeros(256, bool)
-_QUOTED[list(b',"\r\n')] = True
+# What needs quotes: anywhere in a string, and at its ends, where some readers strip blanks and take # for a comment.
+_QUOTED = '[,"\\r\\n]|^[\\t-\\r #]|[\\t-\\r ]$'
+_SUSPECT = np.zeros(256, bool)
+_SUSPECT[[*b',"# ', *range(9, 14)]] = True
 
 
 def write_csv(result: Result) -> Iterator[bytes]:
     """RFC 4180, UTF-8, with a header line. A missing cell is empty, an empty string is ``""``.
 
+    (In a table of one column a missing cell is ``""`` too.)
+
     CSV has no place for an error or a note that rows were left out; an error is raised.
     """
-    return chunks(result, _lines(result, ",", "\r\n", CSV))
+    return chunks(result, _lines(result, ",", "\r\n", CSV, missing(result.columns)))
 
 
 def write_tsv(result: Result) -> Iterator[bytes]:
@@ -31,7 +35,7 @@ def write_tsv(result: Result) -> Iterator[bytes]:
 
     TSV has no place for an error or a note that rows were left out; an error is raised.
     """
-    return chunks(result, _lines(result, "\t", "\n", TSV))
+    return chunks(result, _lines(result, "\t", "\n", TSV, ""))
 
 
 @lru_cache(maxsize=512)
@@ -41,17 +45,21 @@ def header(columns: tuple[Column, ...], between: str, style: text.Style) -> byte
     return between.join(names.to_pylist()).encode()
 
 
+def missing(columns: Sequence[Column]) -> str:
+    """What stands for a missing cell: nothing, but in the only column quotes, since readers skip empty lines."""
+    return "" if len(columns) > 1 else '""'
+
+
 def quoted(strings: pa.Array) -> pa.Array:
-    """Strings as CSV has them, in quotes where they are empty, hold a comma, a quote or a line end, or begin or end
-    with a space."""
+    """Strings as CSV has them, in quotes where they need them and where they are empty."""
     content = views.data(strings)
     empty = views.lengths(strings) == 0
-    missing = views.nulls(strings)
-    if missing is not None:
-        empty &= ~missing
-    if not empty.any() and not _QUOTED[content].any() and not (content == ord(" ")).any():
+    absent = views.nulls(strings)
+    if absent is not None:
+        empty &= ~absent
+    if not empty.any() and not _SUSPECT[content].any():
         return strings
-    needed = pc.or_(pc.match_substring_regex(strings, '[,"\r\n]|^ | $'), pa.array(empty))
+    needed = pc.or_(pc.match_substring_regex(strings, _QUOTED), pa.array(empty))
     return kernels.choose(needed, _in_quotes(strings), strings)
 
 
@@ -71,10 +79,10 @@ CSV = text.Style(nan="NaN", positive="Infinity", negative="-Infinity", escape=qu
 TSV = text.Style(nan="NaN", positive="Infinity", negative="-Infinity", escape=_spaced)
 
 
-def _lines(result: Result, between: str, after: str, style: text.Style) -> Iterator[bytes]:
+def _lines(result: Result, between: str, after: str, style: text.Style, absent: str) -> Iterator[bytes]:
     waiting: list[bytes | memoryview] = [header(result.columns, between, style), after.encode()]
     for block in blocks(result):
-        waiting += [text.rows(text.texts(block, style), between, after), after.encode()]
+        waiting += [text.rows(text.texts(block, style), between, after, absent), after.encode()]
         yield b"".join(waiting)
         waiting.clear()
     yield b"".join(waiting)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-import yaml
+import orjson
 
 from km3vo.catalog.model import Column
 from km3vo.results import delimited, text
-from km3vo.results.binary import is_fixed
+from km3vo.results.binary import elements, is_fixed
 from km3vo.results.blocks import blocks, chunks
 from km3vo.results.stream import Result
 
@@ -26,6 +27,7 @@ _DATATYPES = {
     "char": "string",
     "unicodeChar": "string",
 }
+_NOT_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 # An array is a string of JSON, with commas, and so in quotes.
 _STYLE = replace(delimited.CSV, true="True", false="False", opening='"[', between=",", closing=']"')
 
@@ -39,9 +41,10 @@ def write(result: Result) -> Iterator[bytes]:
 
 
 def _pieces(result: Result) -> Iterator[bytes]:
+    missing = delimited.missing(result.columns)
     waiting: list[bytes | memoryview] = [_head(result), delimited.header(result.columns, ",", _STYLE), b"\n"]
     for block in blocks(result):
-        waiting += [text.rows(text.texts(block, _STYLE), ",", "\n"), b"\n"]
+        waiting += [text.rows(text.texts(block, _STYLE), ",", "\n", missing), b"\n"]
         yield b"".join(waiting)
         waiting.clear()
     yield b"".join(waiting)
@@ -49,15 +52,15 @@ def _pieces(result: Result) -> Iterator[bytes]:
 
 def _head(result: Result) -> bytes:
     infos = [{info.name: info.value} for info in (*result.infos, *result.table_infos)]
-    meta: dict[str, Any] = {"name": result.name, "description": result.description, "infos": infos}
-    lines = ["%ECSV 1.0", "---", "delimiter: ','", *_columns(result.columns)]
-    lines += _yaml({"meta": {name: value for name, value in meta.items() if value}})
+    meta = {"name": result.name, "description": result.description, "infos": infos}
+    told = _json({name: value for name, value in meta.items() if value})
+    lines = ["%ECSV 1.0", "---", "delimiter: ','", "datatype:", *_columns(result.columns), f"meta: {told}"]
     return "".join(f"# {line}\n" for line in [*lines, "schema: astropy-2.0"]).encode()
 
 
 @lru_cache(maxsize=512)
 def _columns(columns: tuple[Column, ...]) -> tuple[str, ...]:
-    return tuple(_yaml({"datatype": [_column(column) for column in columns]}))
+    return tuple(f"- {_json(_column(column))}" for column in columns)
 
 
 def _column(column: Column) -> dict[str, Any]:
@@ -66,8 +69,9 @@ def _column(column: Column) -> dict[str, Any]:
     if column.unit:
         described["unit"] = column.unit
     if not column.is_string and column.arraysize not in (None, "1"):
-        shape = column.arraysize.replace("x", ",") if is_fixed(column) else "null"
-        described |= {"datatype": "string", "subtype": f"{datatype}[{shape}]"}
+        # Arrays of two dimensions are written as one row of numbers.
+        count = elements(column) if is_fixed(column) else "null"
+        described |= {"datatype": "string", "subtype": f"{datatype}[{count}]"}
     if column.description:
         described["description"] = column.description
     meta = {name: value for name in ("ucd", "utype", "xtype") if (value := getattr(column, name))}
@@ -76,7 +80,6 @@ def _column(column: Column) -> dict[str, Any]:
     return described
 
 
-def _yaml(value: dict[str, Any]) -> list[str]:
-    # One line per column whatever its length, as readers of the header like it.
-    dumped: str = yaml.safe_dump(value, default_flow_style=None, sort_keys=False, allow_unicode=True, width=1_000_000)
-    return dumped.splitlines()
+def _json(value: dict[str, Any]) -> str:
+    """YAML in one line: JSON is YAML, but for a few characters that YAML does not allow or takes for line ends."""
+    return _NOT_YAML.sub(" ", orjson.dumps(value).decode())

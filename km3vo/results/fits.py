@@ -214,7 +214,7 @@ def _fill(records: npt.NDArray[Any], name: str, array: pa.Array, plan: _Plan, po
     elif pa.types.is_list(array.type):
         _fill_lists(cells, array, plan)
     else:
-        cells[:] = views.values(array, _missing(plan))
+        cells[:] = _numbers(array, plan)
     return position
 
 
@@ -224,15 +224,23 @@ def _fill_lists(cells: npt.NDArray[Any], array: pa.Array, plan: _Plan) -> None:
     if (views.lengths(array)[there] != plan.size).any():
         raise DataError(f"Column {plan.column.name} should hold {plan.size} numbers in each cell and does not.")
     cells[:] = _missing(plan)
-    found = views.values(array.flatten(), _missing(plan))
-    cells[there] = found.reshape(-1, *cells.shape[1:])
+    cells[there] = _numbers(array.flatten(), plan).reshape(-1, *cells.shape[1:])
 
 
 def _flat(array: pa.Array, plan: _Plan) -> bytes:
     """The cells of a column one after the other, as they lie in the heap."""
     if plan.code == "A":
         return _characters(array).tobytes()
-    return views.values(array.flatten(), _missing(plan)).astype(_DTYPES[plan.code]).tobytes()
+    return _numbers(array.flatten(), plan).tobytes()
+
+
+def _numbers(array: pa.Array, plan: _Plan) -> npt.NDArray[Any]:
+    # First the type, which may have been widened to make room for what stands for a missing number.
+    found = views.values(array).astype(_DTYPES[plan.code])
+    missing = views.nulls(array)
+    if missing is not None:
+        found[missing] = _missing(plan)
+    return found
 
 
 def _characters(array: pa.Array) -> npt.NDArray[np.uint8]:
