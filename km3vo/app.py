@@ -16,7 +16,7 @@ from starlette.responses import PlainTextResponse, Response
 from km3vo import __version__
 from km3vo.catalog.model import Catalog
 from km3vo.errors import Km3voError
-from km3vo.protocols import cone, oai, tap, vosi
+from km3vo.protocols import cone, coverage, oai, pages, tap, vosi
 from km3vo.service import Service
 from km3vo.settings import Settings
 from km3vo.store.cluster import Cluster
@@ -81,11 +81,14 @@ def _routers(running: Service) -> list[APIRouter]:
                 prefix = f"/scs/{table.schema}/{table.name}"
                 alone = Catalog((replace(schema, tables=(table,)),))
                 routers.append(vosi.router(prefix, vosi.cone_items(running, table, prefix), alone))
-    return [*routers, oai.router()]
+    return [*routers, oai.router(), coverage.router(), pages.router()]
 
 
 async def _explain(request: Request, error: Exception) -> Response:
     """A mistake of the request, in plain words (DALI 1.1 §4.2); protocols with documents of their own make them."""
+    status = error.status_code if isinstance(error, HTTPException) else getattr(error, "status", 500)
+    if status == 404 and pages.wants_page(request):
+        return pages.not_found(request, "" if isinstance(error, HTTPException) else str(error))
     if isinstance(error, HTTPException):
         text = "there is no such page" if error.status_code == 404 else error.detail
         return PlainTextResponse(f"{text}\n", status_code=error.status_code, headers=error.headers)

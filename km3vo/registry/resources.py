@@ -82,16 +82,11 @@ def _curation(settings: Settings, about: Summary) -> etree._Element:
     if citation and _DATE.fullmatch(citation.publication_date or ""):
         element.append(plain.date(str(citation.publication_date), role="Issued"))
     if about.edition:
-        element.append(plain.date(day(about.edition.made_at), role="Updated"))
+        element.append(plain.date(stamp(about.edition.made_at), role="Updated"))
     if citation:
-        element.append(plain.version(version(citation, about.edition)))
+        element.append(plain.version(citation.version))
     element.append(plain.contact(plain.name(publisher.contact_name), plain.email(publisher.contact_email)))
     return element
-
-
-def version(citation: Citation, edition: Edition | None) -> str:
-    """The version of the rows: the publisher's, and the number of our edition after it."""
-    return citation.version if edition is None else f"{citation.version}+{edition.number}"
 
 
 def _content(about: Summary) -> etree._Element:
@@ -144,8 +139,3 @@ def coverage_element(settings: Settings, found: Coverage | None) -> etree._Eleme
 def stamp(time: datetime) -> str:
     """A time as registries write it: UTC, whole seconds."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def day(time: datetime) -> str:
-    """A day."""
-    return time.strftime("%Y-%m-%d")

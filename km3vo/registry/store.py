@@ -48,11 +48,13 @@ class Page:
 _FIND = "SELECT identifier, xml, created, updated FROM km3vo.record WHERE identifier = %s"
 _COUNT = """
     SELECT count(*) FROM km3vo.record
-    WHERE updated >= coalesce(%(since)s, '-infinity') AND updated <= coalesce(%(until)s, 'infinity')
+    WHERE updated >= coalesce(%(since)s::timestamptz, '-infinity')
+        AND updated <= coalesce(%(until)s::timestamptz, 'infinity')
 """
 _PAGE = """
     SELECT identifier, xml, created, updated FROM km3vo.record
-    WHERE updated >= coalesce(%(since)s, '-infinity') AND updated <= coalesce(%(until)s, 'infinity')
+    WHERE updated >= coalesce(%(since)s::timestamptz, '-infinity')
+        AND updated <= coalesce(%(until)s::timestamptz, 'infinity')
         AND identifier > %(after)s
     ORDER BY identifier LIMIT %(most)s
 """
