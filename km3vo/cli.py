@@ -15,6 +15,7 @@ from rich.console import Console
 from km3vo import __version__
 from km3vo.errors import Km3voError, SetupError
 from km3vo.settings import Settings
+from km3vo.store.release_command import release
 
 if TYPE_CHECKING:
     from km3vo.store.database import Database
@@ -130,6 +131,9 @@ def load(table: str, files: tuple[Path, ...]) -> None:
     for file in loaded.files:
         before = f"was loaded before, on {file.before:%Y-%m-%d}: nothing done" if file.before else f"{file.rows} rows"
         click.echo(f"{file.name}: {before}")
+
+
+main.add_command(release)
 
 
 @main.group()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from km3vo.store import embargo
 from km3vo.store.database import Database
 from km3vo.store.embargo import Audience
 from km3vo.store.queries import Reader
+from km3vo.store.release_task import Promoter
 
 AUDIENCES: tuple[Audience, ...] = ("public", "member")
 TRANSLATIONS_KEPT = 2000
@@ -45,6 +47,7 @@ class Service:
             audience: embargo.sources(self.catalog, audience) for audience in AUDIENCES
         }
         self.holdings = Holdings(database)
+        self.promoter = Promoter(database, self.published.tables, settings.promote_seconds)
         # Streams are read, and formats written, in threads of their own: the event loop only passes bytes on.
         self.threads = ThreadPoolExecutor(max_workers=4 * settings.pools.streams, thread_name_prefix="stream")
         self._translations: OrderedDict[tuple[Audience, str, str, int | None], Translation] = OrderedDict()
@@ -54,12 +57,14 @@ class Service:
         for reader in self.readers.values():
             await reader.open()
         await self.holdings.open()
+        self.promoter.start()
 
     async def close(self) -> None:
         """Cancel what runs and close the connections."""
         for reader in self.readers.values():
             await reader.close()
         await self.holdings.close()
+        await asyncio.to_thread(self.promoter.stop)
         self.threads.shutdown(wait=False, cancel_futures=True)
 
     def translate(self, text: str, version: str, maxrec: int | None, audience: Audience) -> Translation:

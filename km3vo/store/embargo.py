@@ -177,6 +177,12 @@ def _agree_stream(connection: psycopg.Connection, release: Release) -> None:
     )
 
 
+def partitions(table: Table) -> dict[str, sql.Composable]:
+    """The names of a table's partitions ``hidden`` and ``public``, and of its ``event`` column. For the operator."""
+    names = _names(table)
+    return {name: names[name] for name in ("hidden", "public", "event")}
+
+
 def _names(table: Table) -> dict[str, sql.Composable]:
     """What the statements about a table call its parts."""
     schema, name = table.schema, table.name
