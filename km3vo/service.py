@@ -16,8 +16,11 @@ from km3vo.settings import Settings
 from km3vo.store import embargo
 from km3vo.store.database import Database
 from km3vo.store.embargo import Audience
+from km3vo.store.jobs import Jobs
+from km3vo.store.jobs_signals import Signals
 from km3vo.store.queries import Reader
 from km3vo.store.release_task import Promoter
+from km3vo.store.uploads import Uploads
 
 AUDIENCES: tuple[Audience, ...] = ("public", "member")
 TRANSLATIONS_KEPT = 2000
@@ -40,13 +43,14 @@ class Service:
         self.published = read_catalog(settings.schemas)
         # TAP_SCHEMA is a schema like the others (TAP 1.1 §4), but last in every list.
         self.catalog = Catalog((*self.published.schemas, TAP_SCHEMA))
-        self.readers = {
-            audience: Reader(database, audience, settings.pools, settings.limits) for audience in AUDIENCES
-        }
+        self.readers = {audience: Reader(database, audience, settings.pools, settings.limits) for audience in AUDIENCES}
         self.sources: dict[Audience, Sources] = {
             audience: embargo.sources(self.catalog, audience) for audience in AUDIENCES
         }
         self.holdings = Holdings(database)
+        self.jobs = Jobs(database)
+        self.signals = Signals(database)
+        self.uploads = Uploads(database, settings.pools, lambda: self.signals.key)
         self.promoter = Promoter(database, self.published.tables, settings.promote_seconds)
         # Streams are read, and formats written, in threads of their own: the event loop only passes bytes on.
         self.threads = ThreadPoolExecutor(max_workers=4 * settings.pools.streams, thread_name_prefix="stream")
@@ -58,6 +62,8 @@ class Service:
             await reader.open()
         await self.holdings.open()
         self.promoter.start()
+        await self.jobs.open()
+        self.signals.open()
 
     async def close(self) -> None:
         """Cancel what runs and close the connections."""
@@ -65,6 +71,9 @@ class Service:
             await reader.close()
         await self.holdings.close()
         await asyncio.to_thread(self.promoter.stop)
+        await self.signals.close()
+        await self.jobs.close()
+        self.uploads.close()
         self.threads.shutdown(wait=False, cancel_futures=True)
 
     def translate(self, text: str, version: str, maxrec: int | None, audience: Audience) -> Translation:

@@ -6,23 +6,24 @@ import asyncio
 import functools
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from concurrent.futures import Executor
+from typing import Any, Protocol, TypeVar
 
 from isal import isal_zlib
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
-from km3vo.errors import ParameterError
+from km3vo.errors import Km3voError, ParameterError, TooLargeError
 from km3vo.results import formats
 from km3vo.results.formats import Format
 from km3vo.results.stream import Result
 from km3vo.service import Service
-from km3vo.store.queries import Stream
 
 MAX_PARTS = 1000
+MAX_FIELDS = 2**24  # bytes of all that is no upload
 FEW_ROWS = 1000  # written in about a millisecond: not worth a thread
 
 
@@ -102,14 +103,17 @@ async def parameters(request: Request) -> Parameters:
 
     Raises:
         ParameterError: the body is not a readable form.
+        TooLargeError: it is larger than uploads may be.
     """
     pairs = list(request.query_params.multi_items())
     files: dict[str, UploadFile] = {}
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if request.method == "POST" and kind in ("application/x-www-form-urlencoded", "multipart/form-data"):
+        most = service(request).settings.limits.upload_bytes + MAX_FIELDS
+        limited = Request(request.scope, _limited(request.receive, most))
         try:
-            form = await request.form(max_files=MAX_PARTS, max_fields=MAX_PARTS, max_part_size=2**24)
-        except ClientDisconnect:
+            form = await limited.form(max_files=MAX_PARTS, max_fields=MAX_PARTS, max_part_size=MAX_FIELDS)
+        except (ClientDisconnect, Km3voError):
             raise
         except Exception:
             raise ParameterError("the body of the request is not a readable form") from None
@@ -126,10 +130,35 @@ async def parameters(request: Request) -> Parameters:
     return Parameters(pairs, files)
 
 
+def _limited(receive: Receive, most: int) -> Receive:
+    """``receive``, until the body has more bytes than it may: not everybody says beforehand how long it is."""
+    count = 0
+
+    async def receive_some() -> Message:
+        nonlocal count
+        message = await receive()
+        count += len(message.get("body", b""))
+        if count > most:
+            raise TooLargeError(f"a request may have {most} bytes; this one has more")
+        return message
+
+    return receive_some
+
+
 def service(request: Request) -> Service:
     """The service that answers this request."""
     found: Service = request.app.state.service
     return found
+
+
+class Query(Protocol):
+    """What stands behind a stream of bytes: stopped from any thread, closed by the thread that reads it."""
+
+    def cancel(self) -> None:
+        """Stop it; whoever reads it gets an error."""
+
+    def close(self) -> None:
+        """Let go of all that it holds."""
 
 
 class ByteStream(Response):
@@ -147,7 +176,7 @@ class ByteStream(Response):
         self,
         running: Service,
         chunks: Iterator[bytes],
-        query: Stream,
+        query: Query,
         content_type: str,
         headers: Mapping[str, str] | None = None,
     ) -> None:
@@ -230,6 +259,35 @@ async def whole(running: Service, chosen: Format, answer: Result) -> bytes:
         return b"".join(chosen.write(answer))
     written: bytes = await in_thread(running, lambda: b"".join(chosen.write(answer)))
     return written
+
+
+T = TypeVar("T")
+
+
+async def unless_gone(request: Request, threads: Executor, work: Callable[[], T], cancel: Callable[[], None]) -> T:
+    """Do blocking work in a thread, and cancel it should the client go away meanwhile.
+
+    Raises whatever the work raises.
+    """
+
+    async def gone() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+
+    loop = asyncio.get_running_loop()
+    working, leaving = loop.run_in_executor(threads, work), asyncio.create_task(gone())
+    try:
+        await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
+        while not working.done():
+            # Again and again: what has not begun yet cannot be cancelled.
+            await run_in_threadpool(cancel)
+            await asyncio.wait((working,), timeout=0.5)
+        return working.result()
+    except asyncio.CancelledError:
+        await run_in_threadpool(cancel)
+        raise
+    finally:
+        leaving.cancel()
 
 
 async def in_thread(running: Service, work: Callable[..., Any], *arguments: Any) -> Any:

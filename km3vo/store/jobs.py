@@ -173,7 +173,10 @@ class Jobs:
         self, owner: str, phases: Sequence[str] | None, after: datetime | None, last: int | None
     ) -> list[Job]:
         """The jobs of ``owner``, newest first: those in ``phases``, created ``after``, the ``last`` so many."""
-        return await execute(self._pool, LIST, {"owner": owner, "phases": phases, "after": after, "last": last})
+        found: list[Job] = await execute(
+            self._pool, LIST, {"owner": owner, "phases": phases, "after": after, "last": last}
+        )
+        return found
 
     async def run(self, id: str) -> Job | None:
         """Queue a pending job."""

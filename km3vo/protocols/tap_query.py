@@ -1,0 +1,57 @@
+"""A TAP query as its parameters say it, the same for /sync and /async (TAP 1.1 §2.7)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from km3vo.errors import ParameterError, TooLargeError
+from km3vo.protocols.dali import Parameters
+from km3vo.protocols.upload import Reference, references
+from km3vo.results import formats
+from km3vo.results.formats import Format
+from km3vo.settings import Limits
+
+STANDARD = "ivo://ivoa.net/std/TAP"
+# LANG, as declared in the capabilities → the version of ADQL to read (TAP 1.1 §2.7.1).
+LANGUAGES = {"ADQL": "2.1", "ADQL-2.0": "2.0", "ADQL-2.1": "2.1"}
+RUNID_LENGTH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A TAP query, validated: what to run, and how to answer."""
+
+    query: str
+    version: str
+    maxrec: int
+    format: Format
+    runid: str
+    uploads: tuple[Reference, ...]
+
+
+def read(limits: Limits, given: Parameters) -> Wanted:
+    """The query in a request's parameters.
+
+    Raises:
+        ParameterError: a parameter is missing, given twice, or not understood.
+        TooLargeError: the query is too long.
+    """
+    language = given.one("LANG", "ADQL").strip().upper()
+    if language not in LANGUAGES:
+        raise ParameterError(f"unknown query language {language[:40]}: LANG is one of {', '.join(LANGUAGES)}")
+    query = given.one("QUERY")
+    if not query.strip():
+        raise ParameterError("QUERY is missing: give a query in ADQL, such as SELECT TOP 5 * FROM tap_schema.tables")
+    if len(query) > limits.query_length:
+        raise TooLargeError(f"the query has {len(query)} characters; the limit is {limits.query_length}")
+    runid = given.one("RUNID")
+    if len(runid) > RUNID_LENGTH:
+        raise ParameterError(f"RUNID has {len(runid)} characters; the limit is {RUNID_LENGTH}")
+    return Wanted(
+        query=query,
+        version=LANGUAGES[language],
+        maxrec=given.maxrec(limits.maxrec, limits.maxrec_hard),
+        format=given.format(formats.DEFAULT),
+        runid=runid,
+        uploads=references(given),
+    )

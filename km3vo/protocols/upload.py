@@ -1,0 +1,134 @@
+"""The UPLOAD parameter (TAP 1.1 §2.7.5, DALI 1.1 §3.4.5): which tables come with a query, and where they are."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from km3vo.adql.words import RESERVED
+from km3vo.errors import ParameterError, TooLargeError, UploadError
+from km3vo.protocols.dali import Parameters
+from km3vo.protocols.fetch import SCHEMES, fetch
+from km3vo.settings import Limits
+
+INLINE = "param"
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
+# TAP 1.0 lists several tables in one parameter; a URL may hold a semicolon too, but hardly what follows it here.
+_NEXT = re.compile(r";(?=\s*[A-Za-z][A-Za-z0-9_]*\s*,\s*[A-Za-z][A-Za-z0-9+.-]*:)")
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """An uploaded table: what the query calls it, and its ``param:`` or http(s) URI."""
+
+    name: str
+    uri: str
+
+    @property
+    def label(self) -> str | None:
+        """Name of the part of the request that holds the table, or None when it is elsewhere."""
+        scheme, _, rest = self.uri.partition(":")
+        return rest if scheme.lower() == INLINE else None
+
+    def __str__(self) -> str:
+        return f"{self.name},{self.uri}"
+
+
+def references(given: Parameters) -> tuple[Reference, ...]:
+    """The tables that a request's UPLOAD parameters name, in order.
+
+    Raises:
+        ParameterError: a name or a URI is none that can be used, or a name comes twice.
+    """
+    found: dict[str, Reference] = {}
+    for reference in split(given.all("UPLOAD")):
+        _check(reference)
+        if reference.name.lower() in found:
+            raise ParameterError(f"UPLOAD names the table {reference.name} twice")
+        found[reference.name.lower()] = reference
+    return tuple(found.values())
+
+
+def split(values: list[str]) -> list[Reference]:
+    """The pairs in UPLOAD parameters, whatever is in them."""
+    pairs = []
+    for value in values:
+        for part in _NEXT.split(value):
+            name, _, uri = part.strip().partition(",")
+            if part.strip():
+                uri = uri.strip()
+                pairs.append(Reference(name.strip(), uri.rstrip(";") if uri.startswith(INLINE) else uri))
+    return pairs
+
+
+def _check(reference: Reference) -> None:
+    name, uri = reference.name, reference.uri
+    if not uri:
+        raise ParameterError(f"UPLOAD={name[:60]} has no URI: write UPLOAD=mytable,param:part or mytable,https://…")
+    if not _NAME.fullmatch(name) or name.upper() in RESERVED["2.1"]:
+        raise ParameterError(
+            f"UPLOAD names a table {name[:60]!r}: use a letter, then letters, digits and underscores, "
+            "no schema, and no reserved word"
+        )
+    scheme = uri.partition(":")[0].lower()
+    if not _SCHEME.fullmatch(scheme) or scheme not in (INLINE, *SCHEMES):
+        raise ParameterError(
+            f"UPLOAD={name},{uri[:60]}: the table can come with the request (param:) or from an http or https URL"
+        )
+
+
+def inline(given: Parameters, reference: Reference) -> BinaryIO:
+    """The part of a request that an upload refers to.
+
+    Raises:
+        ParameterError: there is no such part.
+    """
+    label = reference.label or ""
+    part = given.files.get(label)
+    if part is not None:
+        part.file.seek(0)
+        return part.file
+    # Some clients send the table as an ordinary field.
+    if (texts := given.all(label)) and label.upper() != "UPLOAD":
+        return io.BytesIO(texts[0].encode())
+    raise ParameterError(
+        f"UPLOAD={reference.name},{reference.uri[:60]}: the request has no part of that name; "
+        "send the table as multipart/form-data"
+    )
+
+
+async def collect(
+    wanted: tuple[Reference, ...], limits: Limits, opened: Callable[[Reference], Awaitable[BinaryIO]]
+) -> dict[str, BinaryIO]:
+    """The uploaded files by name: those that came with the request as ``opened`` finds them, the others fetched.
+
+    Raises:
+        ParameterError, UploadError: one cannot be had.
+        TooLargeError: together they have too many bytes.
+    """
+    files: dict[str, BinaryIO] = {}
+    room = limits.upload_bytes
+    try:
+        for reference in wanted:
+            if reference.label is not None:
+                file = await opened(reference)
+            else:
+                try:
+                    file = await fetch(reference.uri, limits, room)
+                except UploadError as error:
+                    raise UploadError(f"upload {reference.name}: {error}") from None
+            files[reference.name] = file
+            room -= file.seek(0, io.SEEK_END)
+            file.seek(0)
+            if room < 0:
+                raise TooLargeError(f"uploads may have {limits.upload_bytes} bytes together; these have more")
+    except BaseException:
+        for file in files.values():
+            file.close()
+        raise
+    return files
