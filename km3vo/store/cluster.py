@@ -91,8 +91,9 @@ class Cluster:
             SetupError: PostgreSQL or pgSphere is missing, the folder cannot be used, or PostgreSQL does not start.
         """
         programs = cluster_programs.find(self._major())
-        account = self._prepare_folder()
+        self._prepare_folder()
         with self._alone():
+            account = self._prepare_account()
             self._check_complete()
             if not self.data.exists():
                 self._create(programs, account)
@@ -159,7 +160,7 @@ class Cluster:
 
     # Making it
 
-    def _prepare_folder(self) -> Account:
+    def _prepare_folder(self) -> None:
         for folder in reversed([self.folder, *self.folder.parents]):
             if not folder.exists():
                 _make_folder(folder)
@@ -167,6 +168,8 @@ class Cluster:
             raise SetupError(f"{self.folder} belongs to another user: run km3vo as that user, or set KM3VO_HOME")
         if os.geteuid() == 0:
             self.folder.chmod(0o711)
+
+    def _prepare_account(self) -> Account:
         account = account_for(self.data)
         check_reachable(self.folder, account)
         self.log.mkdir(mode=0o700, exist_ok=True)

@@ -31,7 +31,8 @@ def settings(folder: Path, sockets: Path, *, throwaway: bool) -> dict[str, str]:
         "log_timezone": "UTC",
         "datestyle": "iso, ymd",
         "lc_messages": "C",
-        **_memory(128 * MIB if throwaway else None),
+        **memory(GIB // 2 if throwaway else available_memory()),
+        "max_wal_size": "1GB" if throwaway else "4GB",
         "random_page_cost": "1.1",
         # Compiling costs more than it saves: our queries take milliseconds, or scan and stream.
         "jit": "off",
@@ -50,17 +51,15 @@ def as_text(values: dict[str, str], own: Path) -> str:
     return "\n".join(lines)
 
 
-def _memory(limit: int | None) -> dict[str, str]:
-    memory = limit or available_memory()
-    # A quarter for the shared buffers is PostgreSQL's own advice; past 8 GiB the page cache does as well.
-    shared = min(max(memory // 4, 32 * MIB), 8 * GIB)
+def memory(available: int) -> dict[str, str]:
+    """The settings that follow from so many bytes of memory."""
     values = {
-        "shared_buffers": shared,
-        "effective_cache_size": memory * 5 // 8,
+        # A quarter is PostgreSQL's own advice; past 8 GiB the page cache does as well.
+        "shared_buffers": min(max(available // 4, 32 * MIB), 8 * GIB),
+        "effective_cache_size": available * 5 // 8,
         # Each sort of each query may take this much, so a quarter of the memory is spread over all connections.
-        "work_mem": min(max(memory // 400, 4 * MIB), 64 * MIB),
-        "maintenance_work_mem": min(max(memory // 16, 64 * MIB), GIB),
-        "max_wal_size": 4 * GIB if limit is None else GIB,
+        "work_mem": min(max(available // 400, 4 * MIB), 64 * MIB),
+        "maintenance_work_mem": min(max(available // 16, 64 * MIB), GIB),
     }
     settings = {name: f"{value // MIB}MB" for name, value in values.items()}
     # Containers get 64 MiB of /dev/shm, and parallel queries fail there with "could not resize shared memory segment".

@@ -1,4 +1,4 @@
-"""The folder of the embedded cluster's Unix socket: its path must be short, and nobody else may take its place."""
+"""The folder of the embedded cluster's Unix socket: its path must be plain, and nobody else may take its place."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ELSEWHERE = "socket.path"
 def prepare(folder: Path, account: Account) -> None:
     """Make sure that the cluster in `folder` has a place for its socket, owned by `account`.
 
-    That is `folder/socket`; or, where its path would be too long, a folder with a random name in $XDG_RUNTIME_DIR,
+    That is `folder/socket`; or, where its path will not do, a folder with a random name in $XDG_RUNTIME_DIR,
     /run or /tmp, of which `folder/socket.path` keeps a note, so that it is the same at the next start.
     """
     place = directory(folder)
@@ -68,7 +68,8 @@ def remove(folder: Path) -> None:
 
 
 def _fits(place: Path) -> bool:
-    return len(os.fsencode(place / f".s.PGSQL.{PORT}")) <= LONGEST
+    # PostgreSQL and libpq both take a comma for the end of one place and the beginning of the next.
+    return "," not in str(place) and len(os.fsencode(place / f".s.PGSQL.{PORT}")) <= LONGEST
 
 
 def _belongs_to(place: Path, account: Account) -> bool:

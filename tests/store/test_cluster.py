@@ -28,15 +28,18 @@ def place() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="km3vo-place-")).resolve()
     folder.chmod(0o711)
     yield folder
-    for cluster in list(folder.rglob("start.lock")):
-        Cluster(cluster.parent, throwaway=True).destroy()
+    for left in list(folder.rglob("start.lock")):
+        Cluster(left.parent, throwaway=True).destroy()
+        assert not left.exists(), "it is still used"
     shutil.rmtree(folder)
 
 
 @pytest.fixture
-def own(place: Path) -> Cluster:
+def own(place: Path) -> Iterator[Cluster]:
     """A cluster of the test's own, not yet made; what is left of it is stopped and removed afterwards."""
-    return Cluster(place / "cluster", throwaway=True)
+    cluster = Cluster(place / 'it\'s, a "cluster"', throwaway=True)
+    yield cluster
+    cluster.stop()
 
 
 def ask(cluster: Cluster, query: str) -> object:
