@@ -9,7 +9,9 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import zlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -85,17 +87,32 @@ def open_file(file: Path, source: Source | None, note: Note) -> Opened:
     Raises:
         LoadError: it is not there, or of no known format, or not what its name says.
     """
-    try:
+    with _explained(file):
         form = format_of(file, source)
         if form in ("csv", "tsv", "text"):
-            return _open_text(file, form, source or Source(file=file.name), note)
-        if form == "parquet":
-            return _open_parquet(file)
-        return _open_table(file, form)
+            opened = _open_text(file, form, source or Source(file=file.name), note)
+        elif form == "parquet":
+            opened = _open_parquet(file)
+        else:
+            opened = _open_table(file, form)
+    opened.blocks = _with_explanation(file, opened.blocks)
+    return opened
+
+
+@contextmanager
+def _explained(file: Path) -> Iterator[None]:
+    """Say of what file an error tells that a library raises."""
+    try:
+        yield
     except FileNotFoundError:
         raise LoadError(f"There is no file {file}.") from None
-    except (OSError, EOFError, UnicodeDecodeError, ValueError, TypeError, LookupError, pa.ArrowException) as error:
+    except (OSError, EOFError, ValueError, TypeError, LookupError, pa.ArrowException, zlib.error) as error:
         raise LoadError(f"{file.name} cannot be read: {_reason(error)}.") from error
+
+
+def _with_explanation(file: Path, blocks: Iterator[Block]) -> Iterator[Block]:
+    with _explained(file):
+        yield from blocks
 
 
 def find_sources(table: Table, folder: Path) -> list[Path]:
