@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,6 +18,7 @@ from km3vo import __version__
 from km3vo.catalog.model import Catalog
 from km3vo.errors import Km3voError
 from km3vo.protocols import cone, coverage, oai, pages, tap, vosi
+from km3vo.registry.announce import Announcer
 from km3vo.service import Service
 from km3vo.settings import Settings
 from km3vo.store.cluster import Cluster
@@ -41,8 +43,11 @@ def create_app(settings: Settings | None = None, database: Database | None = Non
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        announcer = Announcer(settings, running.database, running.published)
         await running.open()
+        announcer.start()
         yield
+        await asyncio.to_thread(announcer.stop)
         await running.close()
 
     app = FastAPI(

@@ -109,6 +109,9 @@ class Settings(BaseSettings):
         "", description="Public base URL, when the service stands behind a proxy (https://vo.example.org)."
     )
     demo_events: int = Field(100_000, ge=0, description="Simulated km3net.events that `km3vo up` makes.")
+    announce_seconds: int = Field(
+        30, ge=0, description="Pause between looks for loads and releases to tell of in the registry; 0 for never."
+    )
     promote_seconds: int = Field(60, ge=0, description="Pause between looks for events to release; 0 for never.")
 
     @cached_property

@@ -109,8 +109,8 @@ def listing(arguments: dict[str, str]) -> Listing:
     if since and until and since > until:
         raise OaiError("badArgument", "from is later than until")
     _ = wanted.window  # a month 13 shows here
-    if (name := arguments.get("set")) and name not in SETS:
-        raise OaiError("noRecordsMatch", f"there is no set {name[:40]}: see verb=ListSets")
+    if "set" in arguments and arguments["set"] not in SETS:
+        raise OaiError("noRecordsMatch", f"there is no set {arguments['set'][:40]}: see verb=ListSets")
     return wanted
 
 

@@ -49,7 +49,9 @@ class Cited:
     def year(self) -> str | None:
         """Of publication; of the first edition here where no other is known."""
         published = self.table.citation.publication_date
-        return published[:4] if published else self.edition and f"{self.edition.made_at:%Y}"
+        if published:
+            return published[:4]
+        return f"{self.edition.made_at:%Y}" if self.edition else None
 
     @property
     def edition_words(self) -> str:

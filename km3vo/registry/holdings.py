@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
 from typing import Any
 
 import psycopg
@@ -17,6 +18,7 @@ from km3vo.errors import UnavailableError
 from km3vo.store.coverage import Coverage
 from km3vo.store.database import SERVICE, Database
 from km3vo.store.editions import Edition
+from km3vo.store.release import UP_TO
 
 _NAMES = sql.SQL(", ").join(sql.Identifier(column.name) for column in fields(Coverage))
 _COVERAGES = sql.SQL("SELECT {} FROM km3vo.coverage WHERE fingerprint <> ''").format(_NAMES)
@@ -30,10 +32,17 @@ _EDITIONS = """
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known at one moment: coverages and editions (newest first) by the tables' names."""
+    """What is known at one moment, by the tables' names.
+
+    Attributes:
+        coverages: what the public rows cover.
+        editions: newest first.
+        up_to: for embargoed tables, up to which time of observation (UTC) they are public.
+    """
 
     coverages: dict[str, Coverage] = field(default_factory=dict)
     editions: dict[str, list[Edition]] = field(default_factory=dict)
+    up_to: dict[str, datetime] = field(default_factory=dict)
 
     @property
     def latest(self) -> dict[str, Edition]:
@@ -74,7 +83,7 @@ class Holdings:
             raise UnavailableError("the database cannot be reached just now; try again in a moment") from None
 
     async def known(self) -> Known:
-        """What is known now. Costs one small query when nothing has changed.
+        """What is known now. Costs two small queries when nothing has changed.
 
         Raises:
             UnavailableError: the database does not answer.
@@ -91,4 +100,5 @@ class Holdings:
                     editions.setdefault(edition.published, []).append(edition)
                 self._known = Known({found.published: found for found in coverages}, editions)
                 self._stamp = stamp
-            return self._known
+            looks = await (await connection.execute(UP_TO)).fetchall()
+            return replace(self._known, up_to={name: time for name, time, _ in looks if time})

@@ -4,6 +4,7 @@ event can have a share in it; kept in km3vo.coverage for pages, registry records
 
 from __future__ import annotations
 
+import hashlib
 import io
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -64,26 +65,44 @@ class Coverage:
     computed_at: datetime | None = None
 
 
-def refresh(database: Database, table: Table) -> bool:
-    """Measure the public rows of a table if they changed, and count an edition. Returns whether they did.
+# What can change the public rows of a table: loads, and releases (store/release.py).
+_BASIS = """
+    SELECT concat_ws(' ', count(*), sum(rows), max(loaded_at),
+        (SELECT released_at FROM km3vo.embargoed WHERE published = %(table)s))
+    FROM km3vo.load WHERE published = %(table)s
+"""
 
-    To be called after anything that can change what is public: publishing, loading, a release.
+
+def refresh(database: Database, table: Table, *, force: bool = False) -> bool:
+    """Measure the public rows of a table if they may have changed, and count an edition if they did.
+
+    Costs next to nothing when nothing was loaded or released since the last time. To be called after both.
+
+    Args:
+        force: measure anyhow, since the rows may have been changed by hand.
+
+    Returns:
+        whether the rows have changed.
     """
-    with database.connect(SERVICE) as own, database.connect(PUBLIC) as public:
-        # One at a time for each table, so that an earlier measurement never replaces a later one.
+    with database.connect(SERVICE) as own:
+        if not force and _basis(own, table) == _known(own, table)[2]:
+            return False
         own.execute("SET LOCAL lock_timeout = '15min'")
         own.execute("SET LOCAL statement_timeout = '15min'")
         own.execute(
-            "INSERT INTO coverage (published, rows, fingerprint, computed_at) VALUES (%s, 0, '', now()) "
+            "INSERT INTO km3vo.coverage (published, rows, fingerprint, computed_at) VALUES (%s, 0, '', now()) "
             "ON CONFLICT DO NOTHING",
             (table.qualified,),
         )
-        cursor = own.cursor(row_factory=dict_row)
-        old = cursor.execute(
-            "SELECT fingerprint, pixel FROM coverage WHERE published = %s FOR UPDATE", (table.qualified,)
-        ).fetchone()
-        assert old is not None
-        found = measure(public, table, known=old["fingerprint"], pixel=old["pixel"])
+        # One at a time for each table, so that an earlier measurement never replaces a later one.
+        fingerprint, pixel, known_basis = _known(own, table, lock=True)
+        # Read before the rows are: what is committed in between is found the next time.
+        basis = _basis(own, table)
+        if basis == known_basis and not force:
+            return False
+        with database.connect(PUBLIC) as public:
+            found = measure(public, table, known=fingerprint, pixel=pixel)
+        own.execute("UPDATE km3vo.coverage SET basis = %s WHERE published = %s", (basis, table.qualified))
         if found is None:
             return False
         names = [field.name for field in fields(found) if field.name not in ("published", "computed_at")]
@@ -91,17 +110,36 @@ def refresh(database: Database, table: Table) -> bool:
             sql.SQL("{} = {}").format(sql.Identifier(name), sql.Placeholder(name)) for name in names
         )
         own.execute(
-            sql.SQL("UPDATE coverage SET {}, computed_at = now() WHERE published = %(published)s").format(assignments),
+            sql.SQL("UPDATE km3vo.coverage SET {}, computed_at = now() WHERE published = %(published)s").format(
+                assignments
+            ),
             {name: getattr(found, name) for name in (*names, "published")},
         )
-        editions.record(own, table.qualified, found.rows, found.fingerprint, found.released_to)
+        rows = found.fingerprint.partition(".")[2]  # without the rules of measuring
+        editions.record(own, table.qualified, found.rows, rows, found.released_to)
     return True
+
+
+def _known(connection: psycopg.Connection, table: Table, *, lock: bool = False) -> tuple[str, int | None, str]:
+    """Fingerprint, pixel and basis of the last measurement."""
+    query = "SELECT fingerprint, pixel, basis FROM km3vo.coverage WHERE published = %s" + (
+        " FOR UPDATE" if lock else ""
+    )
+    row = connection.execute(query, (table.qualified,)).fetchone()
+    return row or ("", None, "")
+
+
+def _basis(connection: psycopg.Connection, table: Table) -> str:
+    row = connection.execute(_BASIS, {"table": table.qualified}).fetchone()
+    assert row is not None
+    described = (RULES, table.columns, table.position, table.time)
+    return f"{row[0]} {hashlib.sha256(repr(described).encode()).hexdigest()[:16]}"
 
 
 def forget(database: Database, published: set[str]) -> None:
     """Drop what is known of tables that are no longer among the published ones."""
     with database.connect(SERVICE) as own:
-        own.execute("DELETE FROM coverage WHERE NOT published = ANY(%s)", (sorted(published),))
+        own.execute("DELETE FROM km3vo.coverage WHERE NOT published = ANY(%s)", (sorted(published),))
 
 
 def read(connection: psycopg.Connection) -> dict[str, Coverage]:

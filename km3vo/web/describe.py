@@ -130,7 +130,7 @@ def summary(view: View, table: Table) -> Page:
         "rows": found.rows if found else None,
         "from": _moment(found.mjd_from if found else None),
         "to": _moment(found.mjd_to if found else None),
-        "released_to": _stamp(found.released_to if found else None),
+        "released_to": _stamp(view.known.up_to.get(table.qualified)),
         "map": f"{view.base}/coverage/{table.schema}/{table.name}?format=svg" if found and found.moc else None,
     }
 
