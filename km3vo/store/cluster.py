@@ -126,7 +126,7 @@ class Cluster:
             shutil.rmtree(self.folder)
 
     @contextmanager
-    def kept(self, seconds: float = 2) -> Iterator[None]:
+    def kept(self, seconds: float = 2) -> Iterator[Cluster]:
         """The cluster running during a block: started before, brought back when it dies, stopped afterwards.
 
         Args:
@@ -137,7 +137,7 @@ class Cluster:
         watch = threading.Thread(target=self._watch, args=(over, seconds), name="cluster", daemon=True)
         watch.start()
         try:
-            yield
+            yield self
         finally:
             over.set()
             watch.join()
