@@ -23,7 +23,8 @@ FORMATS = {
     "ivo_vor": (RI, RI),
     "oai_dc": (dublin.OAI_DC, "http://www.openarchives.org/OAI/2.0/oai_dc.xsd"),
 }
-tag = ElementMaker(namespace=OAI, nsmap={None: OAI, "xsi": XSI})
+# With a prefix: the elements of VOResource have no namespace, and a default one would swallow them.
+tag = ElementMaker(namespace=OAI, nsmap={"oai": OAI, "xsi": XSI})
 
 
 async def answer(request: Request) -> Response:

@@ -71,6 +71,8 @@ _BASIS = """
         (SELECT released_at FROM km3vo.embargoed WHERE published = %(table)s))
     FROM km3vo.load WHERE published = %(table)s
 """
+_KNOWN = "SELECT fingerprint, pixel, basis FROM km3vo.coverage WHERE published = %s"
+_KNOWN_LOCKED = "SELECT fingerprint, pixel, basis FROM km3vo.coverage WHERE published = %s FOR UPDATE"
 
 
 def refresh(database: Database, table: Table, *, force: bool = False) -> bool:
@@ -122,10 +124,7 @@ def refresh(database: Database, table: Table, *, force: bool = False) -> bool:
 
 def _known(connection: psycopg.Connection, table: Table, *, lock: bool = False) -> tuple[str, int | None, str]:
     """Fingerprint, pixel and basis of the last measurement."""
-    query = "SELECT fingerprint, pixel, basis FROM km3vo.coverage WHERE published = %s" + (
-        " FOR UPDATE" if lock else ""
-    )
-    row = connection.execute(query, (table.qualified,)).fetchone()
+    row = connection.execute(_KNOWN_LOCKED if lock else _KNOWN, (table.qualified,)).fetchone()
     return row or ("", None, "")
 
 
