@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from km3vo.adql.geometry import shape_from_numbers
 from km3vo.adql.scope import Scope
 from km3vo.adql.shapes import Kind, Shape
-from km3vo.adql.sql import Sql, integer, sql, text
+from km3vo.adql.sql import Sql, integer, quoted, sql
 from km3vo.adql.tree import Cast, Node
 from km3vo.adql.types import GEOMETRIES, NUMBERS, WORDS, Type
 from km3vo.adql.types import cast as typed
@@ -111,7 +111,8 @@ def timestamp(values: Values, node: Node, made: Value) -> Value:
             f"'{written[:40]}' is not a timestamp",
             "write '2025-01-31' or '2025-01-31T12:00:00.5', in UTC",
         ) from None
-    return Value("TIMESTAMP", sql("{}::timestamp", text(written.strip().rstrip("Z"))))
+    # A typed literal; a cast of a text would depend on the session and be worked out anew for each row.
+    return Value("TIMESTAMP", sql("timestamp {}", quoted(written.strip().rstrip("Z"))))
 
 
 def as_text(made: Value) -> Sql:

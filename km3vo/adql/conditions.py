@@ -8,7 +8,7 @@ from km3vo.adql import casts, geometry, shapes
 from km3vo.adql.resolve import Values
 from km3vo.adql.scope import Scope
 from km3vo.adql.sources import Sources
-from km3vo.adql.sql import Sql, joined, sql
+from km3vo.adql.sql import Sql, double, joined, sql
 from km3vo.adql.tree import (
     Between,
     Call,
@@ -25,7 +25,7 @@ from km3vo.adql.tree import (
     Query,
 )
 from km3vo.adql.tree import Value as ValueNode
-from km3vo.adql.types import WORDS
+from km3vo.adql.types import NUMBERS, WORDS, Type, of_column
 from km3vo.adql.value import Value
 
 _MIRRORED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "=": "=", "<>": "<>"}
@@ -78,8 +78,7 @@ class Conditions(Values):
                 made = self._truth(one, other, operator, scope) or self._closer(one, other, operator, scope)
                 if made is not None:
                     return made
-        left, right = self._pair(node.left, node.right, scope)
-        return sql(_COMPARE[node.operator], left, right)
+        return sql(_COMPARE[node.operator], *self._alike([node.left, node.right], scope))
 
     def _truth(self, call: Call, other: ValueNode, operator: str, scope: Scope) -> Sql | None:
         """1 = CONTAINS(...) and its kind: only the bare condition is answered by an index."""
@@ -102,36 +101,28 @@ class Conditions(Values):
         return shapes.closer(a, b, operator, limit.sql, constant if isinstance(constant, int | float) else None)
 
     def _between(self, node: Between, scope: Scope) -> Sql:
-        value, low, high = (self.value(part, scope) for part in (node.argument, node.low, node.high))
-        pieces = [
-            self._matched(node.argument, value, node.low, low),
-            self._matched(node.argument, value, node.high, high),
-        ]
-        template = "({} NOT BETWEEN {} AND {})" if node.negated else "({} BETWEEN {} AND {})"
-        between = sql(template, pieces[0][0], pieces[0][1], pieces[1][1])
+        pieces = self._alike([node.argument, node.low, node.high], scope)
+        between = sql("({} NOT BETWEEN {} AND {})" if node.negated else "({} BETWEEN {} AND {})", *pieces)
         if node.negated or not isinstance(node.argument, Call) or node.argument.name != "DISTANCE":
             return between
         nearer = self._closer(node.argument, node.high, "<=", scope)
         return between if nearer is None else sql("({} AND {})", nearer, between)
 
     def _in(self, node: In, scope: Scope) -> Sql:
-        value = self.value(node.argument, scope)
         template = "({} NOT IN ({}))" if node.negated else "({} IN ({}))"
-        if isinstance(node.choices, Query):
-            subquery, columns = self.subquery(node.choices, scope)
-            if len(columns) != 1:
-                raise self.error(node.choices, f"a subquery after IN gives one column, not {len(columns)}")
-            found = Value(self.type_of(columns[0]), sql("NULL"), column=columns[0])
-            if not self.comparable(value, found) or value.type == "TIMESTAMP" != found.type:
-                raise self.error(node, f"{WORDS[value.type]} cannot be found among values that are {WORDS[found.type]}")
-            return sql(template, self._plain(value, found), subquery)
-        left = None
-        pieces = []
-        for choice in node.choices:
-            left, right = self._matched(node.argument, value, choice, self.value(choice, scope))
-            pieces.append(right)
-        assert left is not None
-        return sql(template, left, joined(", ", pieces))
+        if not isinstance(node.choices, Query):
+            value, *choices = self._alike([node.argument, *node.choices], scope)
+            return sql(template, value, joined(", ", choices))
+        made = self.value(node.argument, scope)
+        found = self.subquery(node.choices, scope)
+        if len(found.columns) != 1:
+            raise self.error(node.choices, f"a subquery after IN gives one column, not {len(found.columns)}")
+        type_ = of_column(found.columns[0])
+        if 0 not in found.nothing and made.type not in ("NULL", type_) and not (made.is_number and type_ in NUMBERS):
+            raise self.error(node, f"{WORDS[made.type]} cannot be found among values that are {WORDS[type_]}")
+        if made.is_geometry or made.type in ("ARRAY", "BINARY"):
+            raise self.error(node.argument, f"{WORDS[made.type]} cannot be compared")
+        return sql(template, made.sql, sql("SELECT NULL") if 0 in found.nothing else found.statement)
 
     def _like(self, node: Like, scope: Scope) -> Sql:
         made = [self.value(part, scope) for part in (node.argument, node.pattern)]
@@ -155,31 +146,31 @@ class Conditions(Values):
         return sql("({} IS NOT NULL)" if node.negated else "({} IS NULL)", piece)
 
     def _exists(self, node: Exists, scope: Scope) -> Sql:
-        subquery, _ = self.subquery(node.query, scope)
-        return sql("EXISTS ({})", subquery)
+        return sql("EXISTS ({})", self.subquery(node.query, scope).statement)
 
     # ----------------------------------------------------------------------------- what can be compared
 
-    def _pair(self, left: ValueNode, right: ValueNode, scope: Scope) -> tuple[Sql, Sql]:
-        return self._matched(left, self.value(left, scope), right, self.value(right, scope))
+    def _alike(self, nodes: list[ValueNode], scope: Scope) -> list[Sql]:
+        """The SQL of values that are compared with the first, of types that PostgreSQL compares."""
+        values = [self.value(node, scope) for node in nodes]
+        first = next((value for value in values if value.type != "NULL"), values[0])
+        for node, value in zip(nodes, values, strict=True):
+            if not self.comparable(first, value):
+                hint = ""
+                if "CHAR" in (first.type, value.type) and (first.is_number or value.is_number):
+                    hint = "numbers are written without quotes, and CAST(x AS DOUBLE PRECISION) reads a string"
+                what = f"{WORDS[first.type]} cannot be compared with {WORDS[value.type]}"
+                raise self.error(node, what, hint)
+        types = {value.type for value in values}
+        return [self._as_one_of(node, value, types) for node, value in zip(nodes, values, strict=True)]
 
-    def _matched(self, left: ValueNode, a: Value, right: ValueNode, b: Value) -> tuple[Sql, Sql]:
-        """The SQL of two values, of types that PostgreSQL compares."""
-        if not self.comparable(a, b):
-            hint = ""
-            if {a.type, b.type} >= {"CHAR"} and (a.is_number or b.is_number):
-                hint = "numbers are written without quotes, and CAST(x AS DOUBLE PRECISION) reads a string"
-            place = right if right.start >= left.start else left
-            raise self.error(place, f"{WORDS[a.type]} cannot be compared with {WORDS[b.type]}", hint)
-        if a.type == "TIMESTAMP" and b.type == "CHAR":
-            b = casts.as_timestamp(self, right, b)
-        elif b.type == "TIMESTAMP" and a.type == "CHAR":
-            a = casts.as_timestamp(self, left, a)
-        return self._plain(a, b), self._plain(b, a)
-
-    @staticmethod
-    def _plain(value: Value, other: Value) -> Sql:
-        """A boolean counts as 0 or 1 beside a number."""
-        if value.type == "BOOLEAN" and other.is_number:
+    def _as_one_of(self, node: ValueNode, value: Value, types: set[Type]) -> Sql:
+        """A value as it has to be among values of these types."""
+        if value.type == "CHAR" and "TIMESTAMP" in types:
+            return casts.as_timestamp(self, node, value).sql
+        if value.type == "BOOLEAN":
             return sql("({})::int4", value.sql)
+        if isinstance(value.constant, int) and types & {"REAL", "DOUBLE"}:
+            # PostgreSQL compares real with integer by casting the column, which costs its index.
+            return double(float(value.constant))
         return value.sql

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -26,12 +27,12 @@ from km3vo.adql.tree import (
     String,
 )
 from km3vo.adql.tree import Value as ValueNode
-from km3vo.adql.types import NUMBERS, WORDS, Type, of_column, wider
+from km3vo.adql.types import NUMBERS, WORDS, Type, wider
 from km3vo.adql.value import Value
 from km3vo.errors import AdqlError
 
 if TYPE_CHECKING:
-    from km3vo.catalog.model import Column
+    from km3vo.adql.subquery import Resolved
 
 _INT4, _INT8 = 2**31, 2**63
 
@@ -59,9 +60,9 @@ class Values:
         """An error about a part of the query."""
         return mistake(self.text, node.start, node.end, message, hint)
 
-    def subquery(self, query: Query, scope: Scope) -> tuple[Sql, tuple[Column, ...]]:
+    @abstractmethod
+    def subquery(self, query: Query, scope: Scope) -> Resolved:
         """A subquery of a condition; defined by those that know queries."""
-        raise NotImplementedError
 
     @staticmethod
     def comparable(a: Value, b: Value) -> bool:
@@ -72,11 +73,6 @@ class Values:
         if kinds & {"POINT", "CIRCLE", "POLYGON", "ARRAY", "BINARY"}:
             return False
         return len(kinds) == 1 or kinds in ({"TIMESTAMP", "CHAR"}, {"BOOLEAN", "number"})
-
-    @staticmethod
-    def type_of(column: Column) -> Type:
-        """The ADQL type of a column."""
-        return of_column(column)
 
     # ---------------------------------------------------------------------------------------- entry
 
@@ -135,7 +131,7 @@ class Values:
                 raise self.error(node, f"{written} may mean more than one column", hint)
             if found:
                 place.uses += 1
-                if not place.inside_aggregate:
+                if not place.inside_aggregate and not (place.grouped and found[0].sql in place.grouped):
                     place.loose.append((node, spelled(found[0].name)))
                 return found[0]
             place = place.outer

@@ -75,7 +75,7 @@ class Shape:
             inside = ",".join(f"({lon:.15f}d,{lat:.15f}d)" for lon, lat in self.vertices)
             return sql("spoly {}", quoted("{" + inside + "}"))
         if self.kind == "CIRCLE" and self.center is not None and self.radius is not None:
-            return sql("scircle({}, radians({}))", self.center.sphere, self.radius)
+            return sql("scircle({}, {})", self.center.sphere, _radians(self.radius, self.radius_value))
         assert self.dali_sql is not None
         return sql(_FROM_DALI[self.kind], *[self.dali_sql] * _FROM_DALI[self.kind].count("{}"))
 
@@ -187,10 +187,11 @@ def within(point: Shape, center: Shape, radius: Sql, value: float | None) -> Sql
         if value >= 180:
             return _known(True, point, center)
         return sql("(degrees({} <-> {}) <= {})", point.sphere, center.sphere, radius)
-    one = sql("({} <@ scircle({}, radians({})))", point.sphere, center.sphere, radius)
+    angle = _radians(radius, value)
+    one = sql("({} <@ scircle({}, {}))", point.sphere, center.sphere, angle)
     if not center.indexed:
         return one
-    other = sql("({} <@ scircle({}, radians({})))", center.sphere, point.sphere, radius)
+    other = sql("({} <@ scircle({}, {}))", center.sphere, point.sphere, angle)
     if not point.indexed:
         return other
     return sql("({} AND {})", one, other) if value is not None else one
@@ -223,6 +224,17 @@ def area(shape: Shape) -> Sql:
         made = sql("({} * (1 - cos(radians(least({}, 180)))))", double(HALF_SKY), shape.radius)
         return made if shape.given is None else guarded(shape.given, made)
     return sql("degrees(degrees(area({})))", shape.sphere)
+
+
+def _radians(radius: Sql, value: float | None) -> Sql:
+    """A radius for pgSphere, which ends in an internal error outside of 0 to 90 degrees.
+
+    A radius that is not constant goes through the root of what would then be negative: an error that PostgreSQL
+    tells apart.
+    """
+    if value is not None:
+        return sql("radians({})", radius)
+    return sql("radians({} + 0 * sqrt({} * (90 - {})))", radius, radius, radius)
 
 
 def _two_circles(a: Shape, b: Shape) -> tuple[Sql, Sql, Sql, Sql]:

@@ -44,4 +44,4 @@ def translate(text: str, sources: Sources, *, version: str = "2.1", maxrec: int 
     except RecursionError:
         raise AdqlError("the query is nested too deeply", hint="split it with WITH") from None
     top = tree.body.top if isinstance(tree.body, Select) else None
-    return Translation(str(statement), columns, frozenset(queries.tables), top)
+    return Translation(str(statement), columns, frozenset(queries.used), top)

@@ -104,6 +104,15 @@ def wider(a: Type, b: Type) -> Type:
     return a
 
 
+def null(column: Column) -> Sql:
+    """NULL of the PostgreSQL type that a column declares."""
+    type_ = of_column(column)
+    if type_ in _CASTS:
+        return sql(_CASTS[type_], sql("NULL"))
+    arrays = {"float": "NULL::float4[]", "short": "NULL::int2[]", "int": "NULL::int4[]", "long": "NULL::int8[]"}
+    return sql("NULL::bytea") if type_ == "BINARY" else sql(arrays.get(column.datatype, "NULL::float8[]"))
+
+
 def cast(piece: Sql, type_: Type) -> Sql:
     """A scalar as exactly the PostgreSQL type that its column declares."""
     return sql(_CASTS[type_], piece)
