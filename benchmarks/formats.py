@@ -36,7 +36,7 @@ COLUMNS = (
     Column(name="channel", datatype="char", arraysize="*", ucd="meta.code", description="Track or shower."),
     Column(name="obs_time", datatype="char", arraysize="*", xtype="timestamp", description="Time of the event."),
 )
-INFOS = tuple(Info(name, f"The {name} of this result") for name in ("publisher", "request", "query", "request_date"))
+INFOS = tuple(Info(name, f"The {name} of this result") for name in ("publisher", "contact", "query", "request_date"))
 BATCH_ROWS = 11_000
 
 

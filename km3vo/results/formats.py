@@ -137,7 +137,7 @@ FORMATS: tuple[Format, ...] = (
         name="arrow",
         mime="application/vnd.apache.arrow.stream",
         content_type="application/vnd.apache.arrow.stream",
-        aliases=("arrow",),
+        aliases=("arrow", "application/vnd.apache.arrow"),
         extension="arrows",
         ivo_id=None,
         write=arrow.write_stream,
@@ -182,5 +182,5 @@ _MEDIA_TYPES = {
     _key(name): name
     for format in FORMATS
     for name in (format.mime, *format.aliases)
-    if name.startswith(("application/", "text/"))
+    if name.startswith(("application/", "image/", "text/"))
 }

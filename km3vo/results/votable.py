@@ -124,6 +124,8 @@ def cone_error_document(message: str) -> bytes:
     """A document that says why a cone search failed: one INFO named Error (Simple Cone Search 1.03 §2.3)."""
     root = _root(VERSION)
     root.append(_info_element(Info("Error", message)))
+    # A VOTable without any RESOURCE is not valid.
+    etree.SubElement(root, "RESOURCE", type="results")
     return _document(root)
 
 
@@ -234,7 +236,15 @@ def _table(name: str, description: str) -> bytes:
 
 
 def _info(info: Info) -> bytes:
+    # Most are the same in every answer. Long ones are queries, which would only fill the memory.
+    return _kept_info(info) if len(info.value) < 256 else _new_info(info)
+
+
+def _new_info(info: Info) -> bytes:
     return _string(_info_element(info)).encode()
+
+
+_kept_info = lru_cache(maxsize=1024)(_new_info)
 
 
 def _info_element(info: Info) -> etree._Element:

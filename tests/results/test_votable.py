@@ -130,9 +130,7 @@ def _parsed(text: str, column: Column) -> Any:
         return text
     if column.datatype == "boolean":
         return {"true": True, "false": False}[text]
-    read: Any = float if column.datatype in ("float", "double") else int
-    if column.datatype == "float":
-        read = lambda digits: float(np.float32(digits))  # noqa: E731
+    read: Any = {"float": lambda digits: float(np.float32(digits)), "double": float}.get(column.datatype, int)
     return [read(part) for part in text.split(" ")] if column.arraysize else read(text)
 
 
@@ -359,6 +357,22 @@ def test_a_long_result_comes_in_chunks_of_reasonable_size() -> None:
         assert all(size >= 64 * 1024 for size in sizes[1:-1]), format.name
     columns, cells = read_binary(written(Result(columns, [batch])))  # type: ignore[assignment]
     assert cells[0] == list(range(rows)) and cells[1][-1] == f"event {rows - 1}"
+
+
+@pytest.mark.parametrize("format", formats.FORMATS, ids=lambda format: format.name)
+def test_memory_does_not_grow_with_the_result(format: formats.Format) -> None:
+    letters = [f"{number:064d}" for number in range(4000)]
+    (batch,) = sample({"int": list(range(4000)), "ascii": letters}).batches
+    columns = sample({"int": [], "ascii": []}).columns
+
+    def peak(batches: int) -> int:
+        highest, before = 0, pa.total_allocated_bytes()
+        for _ in format.write(Result(columns, (batch for _ in range(batches)))):
+            highest = max(highest, pa.total_allocated_bytes() - before)
+        return highest
+
+    few = peak(40)  # 11 MB
+    assert peak(160) < 1.5 * few + 1_000_000
 
 
 def test_a_very_long_string_among_short_ones() -> None:
