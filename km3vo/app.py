@@ -11,13 +11,14 @@ from dataclasses import replace
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.middleware.cors import CORSMiddleware
 from starlette.exceptions import HTTPException
-from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import PlainTextResponse, Response
 
 from km3vo import __version__
 from km3vo.catalog.model import Catalog
 from km3vo.errors import Km3voError
-from km3vo.protocols import cone, coverage, oai, pages, tap, vosi
+from km3vo.protocols import cone, coverage, oai, pages, tap, uws, vosi
+from km3vo.protocols.dali import Compression
+from km3vo.protocols.workers import Workers
 from km3vo.registry.announce import Announcer
 from km3vo.service import Service
 from km3vo.settings import Settings
@@ -44,9 +45,12 @@ def create_app(settings: Settings | None = None, database: Database | None = Non
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         announcer = Announcer(settings, running.database, running.published)
+        workers = Workers(running)
         await running.open()
+        await workers.open()
         announcer.start()
         yield
+        await workers.close()
         await asyncio.to_thread(announcer.stop)
         await running.close()
 
@@ -59,7 +63,7 @@ def create_app(settings: Settings | None = None, database: Database | None = Non
         redoc_url=None,
     )
     app.state.service = running
-    app.add_middleware(GZipMiddleware, minimum_size=2000, compresslevel=1)
+    app.add_middleware(Compression, minimum_size=2000, compresslevel=1)
     # Pages elsewhere (Aladin Lite, notebooks) may ask and read, without a user's credentials.
     app.add_middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"])
     app.add_exception_handler(Km3voError, _explain)
@@ -79,7 +83,8 @@ def find_database(settings: Settings) -> Database:
 def _routers(running: Service) -> list[APIRouter]:
     routers = [cone.router(running.published.tables)]
     for prefix in TAP_PREFIXES:
-        routers += [tap.router(prefix), vosi.router(prefix, vosi.tap_items(running, prefix), running.catalog)]
+        routers += [tap.router(prefix), uws.router(prefix)]
+        routers += [vosi.router(prefix, vosi.tap_items(running, prefix), running.catalog)]
     for schema in running.published.schemas:
         for table in schema.tables:
             if table.position:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
@@ -12,6 +13,7 @@ from typing import Any, Protocol, TypeVar
 from isal import isal_zlib
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
@@ -22,6 +24,7 @@ from km3vo.results.formats import Format
 from km3vo.results.stream import Result
 from km3vo.service import Service
 
+PARTIAL = re.compile(r"/async/[^/]+/(results|uploads)/")
 MAX_PARTS = 1000
 MAX_FIELDS = 2**24  # bytes of all that is no upload
 FEW_ROWS = 1000  # written in about a millisecond: not worth a thread
@@ -242,6 +245,14 @@ class ByteStream(Response):
             for task in (sending, listening):
                 task.cancel()
             await asyncio.wait((sending, listening, asyncio.ensure_future(writer)), timeout=5)
+
+
+class Compression(GZipMiddleware):
+    """Compresses what clients want compressed, but not files of which they may ask for parts."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        whole = scope["type"] != "http" or not PARTIAL.search(scope["path"])
+        await (super().__call__ if whole else self.app)(scope, receive, send)
 
 
 def gzip(chunks: Iterator[bytes]) -> Iterator[bytes]:

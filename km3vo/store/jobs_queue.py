@@ -63,7 +63,7 @@ UPDATE km3vo.job SET worker = NULL, rows = 0,
     ended = CASE WHEN attempts < %(attempts)s THEN NULL ELSE now() END,
     error = CASE WHEN attempts < %(attempts)s THEN NULL ELSE %(error)s END,
     transient = attempts >= %(attempts)s
-WHERE phase = 'EXECUTING' AND worker = ANY (%(workers)s)
+WHERE phase = 'EXECUTING' AND worker = ANY (%(workers)s) AND (%(number)s::bigint IS NULL OR number = %(number)s)
 RETURNING number, phase
 """
 
@@ -142,11 +142,16 @@ class Queue:
         gone = [worker for (worker,) in await execute(self._pool, GONE, {}, as_jobs=False)]
         if not gone:
             return 0
-        parameters = {"workers": gone, "attempts": ATTEMPTS, "error": INTERRUPTED}
+        parameters = {"workers": gone, "attempts": ATTEMPTS, "error": INTERRUPTED, "number": None}
         found = await execute(self._pool, RECOVER, parameters, as_jobs=False)
         if found:
             log.warning("%d jobs were interrupted: %s", len(found), found)
         return len(found)
+
+    async def try_again(self, job: Job, worker: int, error: str) -> None:
+        """Return a job to the queue after a failure that may pass, or end it when that happened too often."""
+        parameters = {"workers": [worker], "attempts": ATTEMPTS, "error": error, "number": job.number}
+        await execute(self._pool, RECOVER, parameters, as_jobs=False)
 
     async def is_gone(self, worker: int) -> bool:
         """Whether nobody holds a worker's lock any more."""
