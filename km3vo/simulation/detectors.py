@@ -107,7 +107,7 @@ class PointSource:
 
 
 # Far from anything famous, so that nobody takes them for a discovery.
-SOURCES = (PointSource(150.0, -30.0, 0.0020), PointSource(232.5, 12.0, 0.0012), PointSource(20.0, -65.0, 0.0006))
+SOURCES = (PointSource(150.0, -30.0, 0.0020), PointSource(232.5, 12.0, 0.0014), PointSource(20.0, -65.0, 0.0014))
 SOURCE_INDEX = 1.8  # of the detected energies of their events
 
 # How readily an event is kept, against the cosine of its zenith angle: neutrinos that came up through the Earth, more
