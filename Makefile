@@ -5,7 +5,7 @@ stamp := .venv/.installed
 # An upgrade of the system may have taken away the Python that the environment was made with.
 $(shell $(bin)/python -c "" 2>/dev/null || rm -f $(stamp) $(stamp)-test)
 
-.PHONY: up test check bench clean system system-test
+.PHONY: up test check bench docs clean help system system-test
 .DEFAULT_GOAL := up
 
 ## up: install what is missing, start the embedded cluster, load events, and serve until Ctrl-C
@@ -30,10 +30,18 @@ check: system $(stamp)-test
 bench: system $(stamp)-test
 	@$(bin)/python -m benchmarks
 
+## docs: write the pages that follow from the code
+docs: $(stamp)
+	@$(bin)/python scripts/docs.py
+
 ## clean: remove the virtual environment and caches; your events stay
 clean:
 	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+## help: this list
+help:
+	@sed -n 's/^## /make /p' $(MAKEFILE_LIST)
 
 # System packages: a glance when they are there.
 system:

@@ -80,7 +80,7 @@ def _create_repaired(connection: Connection, version: str) -> str:
     run_script(connection, repaired(text))
     return (
         f"pgSphere {version} was created from a repaired script, without a record as an extension, since "
-        f"PostgreSQL refuses the packaged one and {script.parent} cannot be written to (sudo km3vo db mend-pgsphere "
+        f"PostgreSQL refuses the packaged one and {script.parent} cannot be written to (sudo scripts/install.sh "
         "before the first start avoids this)."
     )
 
