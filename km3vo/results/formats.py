@@ -15,6 +15,8 @@ _TAPREGEXT = "ivo://ivoa.net/std/TAPRegExt#output-votable-"
 # Parameters that change nothing: every text here is UTF-8.
 _IGNORED = {"charset=utf-8", "charset=utf8"}
 
+Writer = Callable[[Result], Iterator[bytes]]
+
 
 @dataclass(frozen=True)
 class Format:
@@ -36,7 +38,7 @@ class Format:
     aliases: tuple[str, ...]
     extension: str
     ivo_id: str | None
-    write: Callable[[Result], Iterator[bytes]]
+    write: Writer
 
 
 def _votable(serialization: votable.Serialization, version: str, *aliases: str) -> Format:
@@ -54,6 +56,18 @@ def _votable(serialization: votable.Serialization, version: str, *aliases: str) 
     )
 
 
+def _format(name: str, mime: str, write: Writer, *aliases: str, extension: str = "", charset: bool = False) -> Format:
+    return Format(
+        name=name,
+        mime=mime,
+        content_type=f"{mime};charset=utf-8" if charset else mime,
+        aliases=aliases,
+        extension=extension or name,
+        ivo_id=None,
+        write=write,
+    )
+
+
 FORMATS: tuple[Format, ...] = (
     _votable("BINARY2", "1.4", "votable", "votable/b2", "votable/binary2", _VOTABLE),
     _votable("TABLEDATA", "1.4", "votable/td", "votable/tabledata", "text/xml", "application/xml"),
@@ -61,86 +75,21 @@ FORMATS: tuple[Format, ...] = (
     _votable("BINARY2", "1.5", "votable1.5", "votable/b2/1.5", f"{_VOTABLE};version=1.5"),
     _votable("TABLEDATA", "1.5", "votable/td/1.5", "text/xml;version=1.5"),
     _votable("BINARY", "1.5", "votable/b/1.5"),
-    Format(
-        name="csv",
-        mime="text/csv;header=present",
-        content_type="text/csv;header=present;charset=utf-8",
-        aliases=("csv", "text/csv"),
-        extension="csv",
-        ivo_id=None,
-        write=delimited.write_csv,
-    ),
-    Format(
-        name="tsv",
-        mime="text/tab-separated-values",
-        content_type="text/tab-separated-values;charset=utf-8",
-        aliases=("tsv",),
-        extension="tsv",
-        ivo_id=None,
-        write=delimited.write_tsv,
-    ),
-    Format(
-        name="ecsv",
-        mime="text/x-ecsv",
-        content_type="text/x-ecsv;charset=utf-8",
-        aliases=("ecsv", "application/x-ecsv"),
-        extension="ecsv",
-        ivo_id=None,
-        write=ecsv.write,
-    ),
-    Format(
-        name="json",
-        mime="application/json",
-        content_type="application/json",
-        aliases=("json",),
-        extension="json",
-        ivo_id=None,
-        write=jsontable.write,
-    ),
-    Format(
-        name="html",
-        mime="text/html",
-        content_type="text/html;charset=utf-8",
-        aliases=("html",),
-        extension="html",
-        ivo_id=None,
-        write=htmltable.write,
-    ),
-    Format(
-        name="text",
-        mime="text/plain",
-        content_type="text/plain;charset=utf-8",
-        aliases=("text", "txt"),
-        extension="txt",
-        ivo_id=None,
-        write=texttable.write,
-    ),
-    Format(
-        name="fits",
-        mime="application/fits",
-        content_type="application/fits",
-        aliases=("fits", "image/fits"),
-        extension="fits",
-        ivo_id=None,
-        write=fits.write,
-    ),
-    Format(
-        name="parquet",
-        mime="application/vnd.apache.parquet",
-        content_type="application/vnd.apache.parquet",
-        aliases=("parquet", "application/x-parquet"),
-        extension="parquet",
-        ivo_id=None,
-        write=arrow.write_parquet,
-    ),
-    Format(
-        name="arrow",
-        mime="application/vnd.apache.arrow.stream",
-        content_type="application/vnd.apache.arrow.stream",
-        aliases=("arrow", "application/vnd.apache.arrow"),
+    _format("csv", "text/csv;header=present", delimited.write_csv, "csv", "text/csv", charset=True),
+    _format("tsv", "text/tab-separated-values", delimited.write_tsv, "tsv", charset=True),
+    _format("ecsv", "text/x-ecsv", ecsv.write, "ecsv", "application/x-ecsv", charset=True),
+    _format("json", "application/json", jsontable.write, "json"),
+    _format("html", "text/html", htmltable.write, "html", charset=True),
+    _format("text", "text/plain", texttable.write, "text", "txt", extension="txt", charset=True),
+    _format("fits", "application/fits", fits.write, "fits", "image/fits"),
+    _format("parquet", "application/vnd.apache.parquet", arrow.write_parquet, "parquet", "application/x-parquet"),
+    _format(
+        "arrow",
+        "application/vnd.apache.arrow.stream",
+        arrow.write_stream,
+        "arrow",
+        "application/vnd.apache.arrow",
         extension="arrows",
-        ivo_id=None,
-        write=arrow.write_stream,
     ),
 )
 
@@ -172,6 +121,8 @@ def find(requested: str) -> Format:
 def _key(requested: str) -> str:
     """A media type without the freedoms of its spelling."""
     main, *parameters = (part.strip() for part in requested.lower().split(";"))
+    # A plus sign that a client did not encode in its URL arrives as a space.
+    main = main.replace(" ", "+")
     kept = sorted(re.sub(r'\s*=\s*"?([^"]*)"?', r"=\1", parameter) for parameter in parameters if parameter)
     return ";".join([main, *(parameter for parameter in kept if parameter not in _IGNORED)])
 

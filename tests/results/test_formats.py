@@ -23,6 +23,7 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "formats.md"
         ("votable", "votable-binary2", "application/x-votable+xml;serialization=BINARY2"),
         ("VOTable", "votable-binary2", "application/x-votable+xml;serialization=BINARY2"),
         ("application/x-votable+xml", "votable-binary2", "application/x-votable+xml"),
+        ("application/x-votable xml", "votable-binary2", "application/x-votable+xml"),
         ("text/xml", "votable-tabledata", "text/xml"),
         ("TEXT/XML; charset=utf-8", "votable-tabledata", "text/xml"),
         (
