@@ -16,7 +16,7 @@ from starlette.responses import PlainTextResponse, Response
 from km3vo import __version__
 from km3vo.catalog.model import Catalog
 from km3vo.errors import Km3voError
-from km3vo.protocols import cone, coverage, oai, pages, tap, uws, vosi
+from km3vo.protocols import cone, coverage, examples, oai, pages, tap, uws, vosi
 from km3vo.protocols.dali import Compression
 from km3vo.protocols.workers import Workers
 from km3vo.registry.announce import Announcer
@@ -83,7 +83,7 @@ def find_database(settings: Settings) -> Database:
 def _routers(running: Service) -> list[APIRouter]:
     routers = [cone.router(running.published.tables)]
     for prefix in TAP_PREFIXES:
-        routers += [tap.router(prefix), uws.router(prefix)]
+        routers += [tap.router(prefix), uws.router(prefix), examples.router(prefix, running)]
         routers += [vosi.router(prefix, vosi.tap_items(running, prefix), running.catalog)]
     for schema in running.published.schemas:
         for table in schema.tables:

@@ -77,7 +77,8 @@ def standard_capabilities(base: str) -> list[etree._Element]:
 
 def tap_capabilities(settings: Settings, base: str, catalog: Catalog) -> list[etree._Element]:
     """All capabilities of the TAP service at ``base``, in its own document and in the registry."""
-    return [*standard_capabilities(base), tap_capability(settings, base, catalog)]
+    examples = plain.capability(interface(f"{base}/examples"), standardID="ivo://ivoa.net/std/DALI#examples")
+    return [*standard_capabilities(base), examples, tap_capability(settings, base, catalog)]
 
 
 def tap_capability(settings: Settings, base: str, catalog: Catalog) -> etree._Element:
@@ -95,8 +96,8 @@ def tap_capability(settings: Settings, base: str, catalog: Catalog) -> etree._El
     )
     for feature in adql.FEATURES:
         features = plain.languageFeatures(type=feature.type)
-        for form, description in feature.forms:
-            item = plain.feature(plain.form(form))
+        for name, description in feature.forms:
+            item = plain.feature(plain.form(name))
             if description:
                 item.append(plain.description(description))
             features.append(item)
@@ -107,6 +108,8 @@ def tap_capability(settings: Settings, base: str, catalog: Catalog) -> etree._El
         capability.append(
             plain.outputFormat(plain.mime(form.mime), *(plain.alias(alias) for alias in form.aliases), attributes)
         )
+    for method in ("inline", "http", "https"):
+        capability.append(plain.uploadMethod({"ivo-id": f"ivo://ivoa.net/std/TAPRegExt#upload-{method}"}))
     days = 24 * 3600
     capability.append(
         plain.retentionPeriod(
@@ -122,6 +125,8 @@ def tap_capability(settings: Settings, base: str, catalog: Catalog) -> etree._El
             plain.default(str(limits.maxrec), unit="row"), plain.hard(str(limits.maxrec_hard), unit="row")
         )
     )
+    rows = str(limits.upload_rows)
+    capability.append(plain.uploadLimit(plain.default(rows, unit="row"), plain.hard(rows, unit="row")))
     return capability
 
 
