@@ -133,6 +133,7 @@ def _file_input(table: Table, file: Path) -> _Input:
 def _load(connection: psycopg.Connection, table: Table, inputs: Sequence[_Input], progress: Progress) -> Loaded:
     try:
         with connection.transaction():
+            _refuse_mixing(connection, table, inputs)
             before = ingest_log.before(connection, table, [given.digest for given in inputs])
             fresh = {given.digest: given for given in inputs if given.digest not in before}
             rows = _load_fresh(connection, table, list(fresh.values()), progress) if fresh else {}
@@ -153,6 +154,20 @@ def _load(connection: psycopg.Connection, table: Table, inputs: Sequence[_Input]
         elif fresh[given.digest] is given:
             files.append(LoadedFile(given.name, rows[given.digest]))
     return Loaded(table.qualified, tuple(files))
+
+
+def _refuse_mixing(connection: psycopg.Connection, table: Table, inputs: Sequence[_Input]) -> None:
+    """Keep measured and simulated rows apart, except in a table that is simulated as a whole."""
+    if table.simulated or ingest_log.is_empty(connection, table):
+        return
+    present = ingest_log.is_simulated(connection, table)
+    for given in inputs:
+        if given.name.startswith(ingest_log.SIMULATED) != present:
+            raise ConflictError(
+                f"{table.qualified} holds {'simulated' if present else 'measured'} rows, and {given.name} would be "
+                "mixed with them. Start with a database that has none: set KM3VO_DATA to the folder of the released "
+                "lists before its first `km3vo up`, or choose another KM3VO_HOME."
+            )
 
 
 def _load_fresh(

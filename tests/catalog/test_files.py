@@ -9,9 +9,16 @@ from pathlib import Path
 
 import pytest
 
+from km3vo.catalog import entries
 from km3vo.catalog.files import read_catalog
 from km3vo.catalog.model import Range
 from km3vo.errors import SetupError
+
+
+def is_entry(kind: object) -> bool:
+    """Whether it is a class of entries of schemas/*.yaml."""
+    return isinstance(kind, type) and issubclass(kind, entries.Entry) and kind is not entries.Entry
+
 
 SCHEMAS = Path(__file__).parents[2] / "schemas"
 
@@ -231,3 +238,10 @@ def test_simulated_events_say_so_everywhere() -> None:
     assert table.simulated
     texts = [schema.title, schema.description, table.title, table.description, table.citation.text]
     assert all("simulated" in text.lower() for text in (*texts, *(example.description for example in schema.examples)))
+
+
+@pytest.mark.parametrize("kind", [kind for kind in vars(entries).values() if is_entry(kind)])
+def test_every_key_is_documented(kind: type[entries.Entry]) -> None:
+    pages = [(SCHEMAS.parent / "docs" / page).read_text() for page in ("tables.md", "loading.md")]
+    for name, field in kind.model_fields.items():
+        assert any(f"`{field.alias or name}`" in page for page in pages), f"{kind.__name__}: {name}"

@@ -518,6 +518,15 @@ def test_simulated_rows_are_marked_in_the_log(lab: Database, hits: Table) -> Non
     assert again.files[0].name == "simulated: seed 1"
 
 
+def test_measured_and_simulated_rows_are_not_mixed(lab: Database, hits: Table, write: Write) -> None:
+    batch = pa.record_batch({"id": ["SIM1"], "ra": [1.0], "dec": [2.0], "mjd": [58000.0], "kind": ["track"]})
+    with lab.connect(INGEST) as connection:
+        ingest.load_batches(connection, hits, [batch], name="seed 1", rows=1)
+        with pytest.raises(ConflictError, match=r"holds simulated rows, and events\.csv would be mixed with them"):
+            ingest.load(connection, hits, [write(HEADER + ROW)])
+    assert stored(lab) == [("SIM1",)]
+
+
 def test_real_rows_are_not_marked(lab: Database, hits: Table, write: Write) -> None:
     load(lab, hits, write(HEADER + ROW))
     with lab.connect(INGEST) as connection:
