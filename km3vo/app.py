@@ -16,7 +16,7 @@ from starlette.responses import PlainTextResponse, Response
 from km3vo import __version__
 from km3vo.catalog.model import Catalog
 from km3vo.errors import Km3voError
-from km3vo.protocols import cone, coverage, examples, oai, pages, tap, uws, vosi
+from km3vo.protocols import cone, coverage, download, examples, oai, pages, tap, uws, vosi
 from km3vo.protocols.dali import Compression
 from km3vo.protocols.workers import Workers
 from km3vo.registry.announce import Announcer
@@ -91,7 +91,7 @@ def _routers(running: Service) -> list[APIRouter]:
                 prefix = f"/scs/{table.schema}/{table.name}"
                 alone = Catalog((replace(schema, tables=(table,)),))
                 routers.append(vosi.router(prefix, vosi.cone_items(running, table, prefix), alone))
-    return [*routers, oai.router(), coverage.router(), pages.router()]
+    return [*routers, oai.router(), coverage.router(), download.router(), pages.router()]
 
 
 async def _explain(request: Request, error: Exception) -> Response:

@@ -143,3 +143,8 @@ class Settings(BaseSettings):
     def results(self) -> Path:
         """Folder of the asynchronous jobs' results."""
         return self.home / "results"
+
+    @property
+    def downloads(self) -> Path:
+        """Folder of the whole lists."""
+        return self.home / "downloads"

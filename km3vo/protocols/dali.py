@@ -24,7 +24,7 @@ from km3vo.results.formats import Format
 from km3vo.results.stream import Result
 from km3vo.service import Service
 
-PARTIAL = re.compile(r"/async/[^/]+/(results|uploads)/")
+PARTIAL = re.compile(r"/async/[^/]+/(results|uploads)/|^/download/")
 MAX_PARTS = 1000
 MAX_FIELDS = 2**24  # bytes of all that is no upload
 FEW_ROWS = 1000  # written in about a millisecond: not worth a thread

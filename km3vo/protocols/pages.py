@@ -72,13 +72,15 @@ def render(settings: Settings, template: str, page: Page) -> bytes:
     return _templates().get_template(template).render(site=site, page=page).encode()
 
 
-def _html(request: Request, template: str, page: Page) -> Response:
+def html(request: Request, template: str, page: Page) -> Response:
+    """Answer with a page."""
     answer = respond(request, render(service(request).settings, template, page), "text/html")
     answer.headers["Content-Security-Policy"] = POLICY
     return answer
 
 
-def _json(request: Request, content: Any, media_type: str = "application/json") -> Response:
+def json_document(request: Request, content: Any, media_type: str = "application/json") -> Response:
+    """Answer with a page's twin for programs."""
     return respond(request, json.dumps(content, ensure_ascii=False, indent=1).encode(), media_type)
 
 
@@ -127,15 +129,15 @@ def router() -> APIRouter:
 
     @routes.get("/", summary="All data and services", response_class=Response)
     async def home(request: Request) -> Response:
-        return _html(request, "home.html", describe.home(await look(service(request))))
+        return html(request, "home.html", describe.home(await look(service(request))))
 
     @routes.get("/index.json", summary="All data and services, as JSON", response_class=Response)
     async def home_json(request: Request) -> Response:
-        return _json(request, describe.home(await look(service(request))))
+        return json_document(request, describe.home(await look(service(request))))
 
     @routes.get("/tap", summary="The TAP service, for people", response_class=Response)
     async def tap(request: Request) -> Response:
-        return _html(request, "tap.html", describe.tap(await look(service(request))))
+        return html(request, "tap.html", describe.tap(await look(service(request))))
 
     @routes.get("/browse", include_in_schema=False)
     async def browse() -> Response:
@@ -146,14 +148,14 @@ def router() -> APIRouter:
         running = service(request)
         found = find_schema(running, schema.removesuffix(".json"))
         page = describe.schema(await look(running), found)
-        return _json(request, page) if schema.endswith(".json") else _html(request, "schema.html", page)
+        return json_document(request, page) if schema.endswith(".json") else html(request, "schema.html", page)
 
     @routes.get("/browse/{schema}/{table}", summary="A table; with .json at the end as JSON", response_class=Response)
     async def table(request: Request, schema: str, table: str) -> Response:
         running = service(request)
         found = find_table(running, schema, table.removesuffix(".json"))
         page = describe.table(await look(running), find_schema(running, schema), found)
-        return _json(request, page) if table.endswith(".json") else _html(request, "table.html", page)
+        return json_document(request, page) if table.endswith(".json") else html(request, "table.html", page)
 
     @routes.get("/cite/{schema}/{file}", summary="How to cite: .bib, .datacite.json, .jsonld", response_class=Response)
     async def cite(request: Request, schema: str, file: str) -> Response:
@@ -165,10 +167,10 @@ def router() -> APIRouter:
         if form == "bib":
             return respond(request, citation.bibtex(cited).encode(), "application/x-bibtex")
         if form == "datacite.json":
-            return _json(request, citation.datacite(cited), "application/vnd.datacite.datacite+json")
+            return json_document(request, citation.datacite(cited), "application/vnd.datacite.datacite+json")
         if form == "jsonld":
             page = describe.table(view, find_schema(running, schema), found)
-            return _json(request, page["schema_org"], "application/ld+json")
+            return json_document(request, page["schema_org"], "application/ld+json")
         raise NotFoundError("A citation ends in .bib, .datacite.json or .jsonld.")
 
     routes.routes.append(Mount("/static", StaticFiles(directory=Path(__file__).parent.parent / "web" / "static")))

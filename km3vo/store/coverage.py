@@ -87,7 +87,7 @@ def refresh(database: Database, table: Table, *, force: bool = False) -> bool:
         whether the rows have changed.
     """
     with database.connect(SERVICE) as own:
-        if not force and _basis(own, table) == _known(own, table)[2]:
+        if not force and is_fresh(own, table):
             return False
         own.execute("SET LOCAL lock_timeout = '15min'")
         own.execute("SET LOCAL statement_timeout = '15min'")
@@ -120,6 +120,11 @@ def refresh(database: Database, table: Table, *, force: bool = False) -> bool:
         rows = found.fingerprint.partition(".")[2]  # without the rules of measuring
         editions.record(own, table.qualified, found.rows, rows, found.released_to)
     return True
+
+
+def is_fresh(connection: psycopg.Connection, table: Table) -> bool:
+    """Whether nothing was loaded or released since the rows were measured. ``connection`` is the service's."""
+    return _basis(connection, table) == _known(connection, table)[2]
 
 
 def _known(connection: psycopg.Connection, table: Table, *, lock: bool = False) -> tuple[str, int | None, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,6 +16,7 @@ from km3vo.registry.holdings import Known
 from km3vo.registry.resources import stamp
 from km3vo.settings import Settings
 from km3vo.store.coverage import Coverage
+from km3vo.store.editions import Download, Edition
 
 Page = dict[str, Any]
 # Extension of a whole-list download → its name and media type.
@@ -188,6 +190,34 @@ def table(view: View, parent: Schema, described: Table) -> Page:
     }
 
 
+def files(view: View, described: Table, made: Iterable[Download]) -> Page:
+    """The page with the files of a table."""
+    url = f"{view.base}/download/{described.schema}/{described.name}"
+    latest = view.known.latest.get(described.qualified)
+    return {
+        "url": url,
+        "title": f"Files of {described.qualified}",
+        "table": summary(view, described),
+        "latest": [
+            {"title": DOWNLOADS[ext][0], "type": DOWNLOADS[ext][1], "url": f"{url}.{ext}"}
+            for ext in (DOWNLOADS if latest else ())
+        ],
+        "editions": [_edition(edition) for edition in view.known.editions.get(described.qualified, [])],
+        "files": [
+            {
+                "edition": file.number,
+                "format": DOWNLOADS[file.extension][0],
+                "url": f"{url}/{file.number}.{file.extension}",
+                "bytes": file.bytes,
+                "sha256": file.sha256,
+                "made_at": _stamp(file.made_at),
+            }
+            for file in made
+        ],
+        "twins": [_link("This page as JSON", f"{url}.json", "application/json")],
+    }
+
+
 def example(view: View, found: Example) -> Page:
     """An example query, with links that run it."""
 
@@ -255,7 +285,7 @@ def _column(column: Column) -> Page:
     }
 
 
-def _edition(edition: Any) -> Page:
+def _edition(edition: Edition) -> Page:
     return {
         "number": edition.number,
         "made_at": _stamp(edition.made_at),
