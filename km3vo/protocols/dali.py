@@ -26,6 +26,7 @@ from km3vo.service import Service
 
 PARTIAL = re.compile(r"/async/[^/]+/(results|uploads)/|^/download/")
 MAX_PARTS = 1000
+PARAMETERS_KEY = "km3vo.parameters"
 MAX_FIELDS = 2**24  # bytes of all that is no upload
 FEW_ROWS = 1000  # written in about a millisecond: not worth a thread
 
@@ -130,6 +131,7 @@ async def parameters(request: Request) -> Parameters:
             f"a body of type {kind[:60]} is not understood: "
             "send application/x-www-form-urlencoded or multipart/form-data"
         )
+    request.scope[PARAMETERS_KEY] = pairs  # for the access log (identity.py)
     return Parameters(pairs, files)
 
 
@@ -213,9 +215,10 @@ class ByteStream(Response):
             except BaseException as error:
                 end = error
             finally:
-                self._query.close()
                 if not stop.is_set():
                     loop.call_soon_threadsafe(ready.put_nowait, end)
+                # Only now: the client need not wait while uploaded tables are dropped.
+                self._query.close()
 
         async def forward() -> None:
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})

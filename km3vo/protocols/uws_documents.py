@@ -15,14 +15,12 @@ from km3vo.store.jobs import Job
 UWS = "http://www.ivoa.net/xml/UWS/v1.0"
 XLINK = "http://www.w3.org/1999/xlink"
 XSI = "http://www.w3.org/2001/XMLSchema-instance"
-# What is told about a job beyond the standard.
-OWN = "https://opendata.km3net.de/xml/km3vo/v1"
 NAMESPACES = {"uws": UWS, "xlink": XLINK, "xsi": XSI}
 HREF = f"{{{XLINK}}}href"
 VERSION = "1.1"
 
 uws = ElementMaker(namespace=UWS, nsmap=NAMESPACES)
-own = ElementMaker(namespace=OWN, nsmap={"km3vo": OWN})
+plain = ElementMaker()  # what the standard does not know, in no namespace: validators want a schema for any other
 
 
 def time_text(time: datetime | None) -> str:
@@ -48,9 +46,9 @@ def job_document(job: Job, url: str) -> bytes:
         kind = "transient" if job.transient else "fatal"
         root.append(uws.errorSummary(uws.message(permitted(job.error)), type=kind, hasDetail="true"))
     if job.started is not None:
-        info = uws.jobInfo(own.rows(str(job.rows)))
+        info = uws.jobInfo(plain.rows(str(job.rows)))
         if job.phase == "COMPLETED":
-            info.append(own.overflow("true" if job.overflow else "false"))
+            info.append(plain.overflow("true" if job.overflow else "false"))
         root.append(info)
     return _document(root)
 

@@ -102,6 +102,7 @@ class _Reader:
     def __init__(self, most_rows: int, most_bytes: int) -> None:
         self.fields: list[Field] = []
         self._most_rows, self._most_bytes = most_rows, most_bytes
+        self._prefix = ""
         self._path: list[str] = []
         self._text: list[str] = []
         self._cells: list[str] = []
@@ -121,12 +122,10 @@ class _Reader:
             "TABLE": self._start_table,
             "FIELD": self._start_field,
             "VALUES": self._start_values,
-            "TD": self._start_td,
+            "TABLEDATA": self._start_tabledata,
             "STREAM": self._start_stream,
         }
         self._ends: dict[str, Callable[[], None]] = {
-            "TD": self._end_td,
-            "TR": self._end_tr,
             "DESCRIPTION": self._end_description,
             "STREAM": self._end_stream,
             "TABLE": self._end_table,
@@ -160,7 +159,7 @@ class _Reader:
         raise UploadError("the VOTable defines XML entities; write their values instead")
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
-        name = name.rpartition(":")[2]
+        self._prefix, name = name[: name.find(":") + 1], name.rpartition(":")[2]
         if not self._path and name != "VOTABLE":
             raise UploadError(f"it is XML, but no VOTable: its root element is {name[:40]}")
         self._path.append(name)
@@ -200,13 +199,28 @@ class _Reader:
             text = " ".join("".join(self._text).split())
             self.fields[-1].column = replace(self.fields[-1].column, description=text or None)
 
-    def _start_td(self, attributes: dict[str, str]) -> None:
-        if attributes.get("encoding"):
-            raise UploadError("cells with an encoding of their own are not read: write them as text")
+    def _start_tabledata(self, attributes: dict[str, str]) -> None:
+        """Cells are most of a document: while they last, the parser calls two functions that know nothing else."""
+        prefix = self._prefix
+        cell, row, end = f"{prefix}TD", f"{prefix}TR", f"{prefix}TABLEDATA"
+        text, cells = self._text, self._cells
 
-    def _end_td(self) -> None:
-        text = self._text
-        self._cells.append(text[0] if len(text) == 1 else "".join(text))
+        def started(name: str, attributes: dict[str, str]) -> None:
+            text.clear()
+            if attributes.get("encoding"):
+                raise UploadError("cells with an encoding of their own are not read: write them as text")
+
+        def ended(name: str) -> None:
+            if name == cell:
+                cells.append(text[0] if len(text) == 1 else "".join(text))
+            elif name == row:
+                self._end_tr()
+            elif name == end:
+                self._parser.StartElementHandler, self._parser.EndElementHandler = self._start, self._end
+                self._end(name)
+            text.clear()
+
+        self._parser.StartElementHandler, self._parser.EndElementHandler = started, ended
 
     def _end_tr(self) -> None:
         self._rows += 1
