@@ -129,9 +129,12 @@ class Cluster:
     def kept(self, seconds: float = 2) -> Iterator[Cluster]:
         """The cluster running during a block: started before, brought back when it dies, stopped afterwards.
 
+        SIGTERM, by which systemd and containers end a service, leaves the block too. To be called in the main thread.
+
         Args:
             seconds: how often to look.
         """
+        before = signal.signal(signal.SIGTERM, _leave)
         self.start()
         over = threading.Event()
         watch = threading.Thread(target=self._watch, args=(over, seconds), name="cluster", daemon=True)
@@ -142,6 +145,7 @@ class Cluster:
             over.set()
             watch.join()
             self.stop()
+            signal.signal(signal.SIGTERM, before)
 
     def conninfo(self, dbname: str = DATABASE, user: str = SUPERUSER) -> str:
         """A libpq connection string for a running cluster, without a password: that is read from `passwords`."""
@@ -343,6 +347,10 @@ class Cluster:
             os.close(opened)
             return None
         return opened
+
+
+def _leave(number: int, _: object) -> None:
+    raise SystemExit(128 + number)
 
 
 def _make_folder(folder: Path) -> None:

@@ -166,9 +166,9 @@ SERVICE = """
 import sys, time
 from pathlib import Path
 from km3vo.store.cluster import Cluster
-Cluster(Path(sys.argv[1]), throwaway=True).start()
-print("started", flush=True)
-time.sleep(600)
+with Cluster(Path(sys.argv[1]), throwaway=True).kept():
+    print("started", flush=True)
+    time.sleep(600)
 """
 
 
@@ -179,7 +179,7 @@ def service(own: Cluster) -> Iterator[Callable[[], subprocess.Popen[str]]]:
 
     def start() -> subprocess.Popen[str]:
         command = [sys.executable, "-c", SERVICE, str(own.folder)]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         started.append(process)
         assert process.stdout is not None
         assert process.stdout.readline() == "started\n"
@@ -204,6 +204,16 @@ def test_what_a_killed_service_left_running_is_taken_over(
     assert postmaster(own) == first
     assert ask(own, "SELECT count(*) FROM event") == 1000
     own.stop()
+    assert not own.running
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_a_service_that_is_told_to_end_stops_it(
+    own: Cluster, service: Callable[[], subprocess.Popen[str]], how: signal.Signals
+) -> None:
+    process = service()
+    process.send_signal(how)
+    process.wait(60)
     assert not own.running
 
 
