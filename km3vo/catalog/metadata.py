@@ -11,8 +11,8 @@ import re
 import warnings
 from functools import cache
 
+from km3vo.adql.words import RESERVED
 from km3vo.catalog.model import Range
-from km3vo.catalog.words import is_reserved
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 # PostgreSQL cuts longer names off without a word.
@@ -57,7 +57,7 @@ def table_name(text: str) -> str:
 
 def unreserved(text: str) -> str:
     """A name that ADQL does not read as a word of its own (``size``, ``time``, ``level``, ``value`` …)."""
-    if is_reserved(text):
+    if text.upper() in RESERVED["2.1"]:
         raise ValueError(f"{text!r} is a reserved word of ADQL, so users would have to quote it: choose another name")
     return text
 

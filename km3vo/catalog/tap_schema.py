@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from km3vo.adql.words import RESERVED
 from km3vo.catalog.files import read_schema
 from km3vo.catalog.model import Catalog, Column, Schema, Table
-from km3vo.catalog.words import is_reserved
 
 TAP_SCHEMA: Schema = read_schema(Path(__file__).with_name("tap_schema.yaml"))
 
@@ -47,7 +47,7 @@ def rows(catalog: Catalog) -> dict[str, list[dict[str, Any]]]:
 
 def as_written(name: str) -> str:
     """A name as it must be written in a query: in quotes when ADQL keeps the word for itself (TAP 1.1 §4.3)."""
-    return f'"{name}"' if is_reserved(name) else name
+    return f'"{name}"' if name.upper() in RESERVED["2.1"] else name
 
 
 def size(column: Column) -> int | None:
