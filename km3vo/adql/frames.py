@@ -42,9 +42,22 @@ class Frame:
             math.atan2(m[0][2], -m[1][2]),
         )
 
-    def rotated(self, sphere: Sql) -> Sql:
-        """An spoint or spoly in ICRS."""
-        return sql("({} + strans({}, {}, {}))", sphere, *map(double, self._angles))
+    def rotated(self, point: Sql) -> Sql:
+        """An spoint in ICRS. By hand: pgSphere rounds small rotations to its 0.2 mas, and FK5's is 22 mas."""
+        return sql(_ROTATED, *(double(number) for row in self.matrix for number in row), point)
+
+    def turned(self, polygon: Sql) -> Sql:
+        """An spoly in ICRS."""
+        return sql("({} + strans({}, {}, {}))", polygon, *map(double, self._angles))
+
+
+_ROTATED = (
+    "(SELECT spoint(atan2(r.y, r.x), atan2(r.z, sqrt(r.x ^ 2 + r.y ^ 2))) FROM"
+    " (SELECT {} * v.x + {} * v.y + {} * v.z AS x, {} * v.x + {} * v.y + {} * v.z AS y,"
+    " {} * v.x + {} * v.y + {} * v.z AS z FROM"
+    " (SELECT cos(long(p.p)) * cos(lat(p.p)) AS x, sin(long(p.p)) * cos(lat(p.p)) AS y, sin(lat(p.p)) AS z"
+    " FROM (SELECT {} AS p) AS p) AS v) AS r)"
+)
 
 
 def vector(lon: float, lat: float) -> Row:

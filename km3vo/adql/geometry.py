@@ -65,11 +65,11 @@ def point_of(values: Values, lon: Node, lat: Node, x: Value, y: Value, frame: fr
         _check_latitude(values, lat, float(y.constant))
         if not math.isfinite(x.constant):
             raise values.error(lon, "this is no longitude")
-        at = (float(x.constant), float(y.constant))
+        at = (_flushed(x.constant), _flushed(y.constant))
         return shapes.point_at(*(frame.to_icrs(*at) if frame else at))
     if isinstance(y.constant, int | float):
         _check_latitude(values, lat, float(y.constant))
-        parallel = double(float(y.constant))
+        parallel = double(_flushed(y.constant))
     else:
         # pgSphere folds latitudes beyond the poles to the other side, silently. The root of a negative number is an
         # error that PostgreSQL tells apart.
@@ -93,6 +93,11 @@ def _stored(scope: Scope, alias: str, columns: tuple[str, ...]) -> Sql | None:
                 return identifier(alias, hidden) if hidden else None
         place = place.outer
     return None
+
+
+def _flushed(degrees: float) -> float:
+    """A coordinate, with what is next to nothing as 0: PostgreSQL's radians() ends in an underflow for that."""
+    return float(degrees) if abs(degrees) > 1e-200 else 0.0
 
 
 def _check_latitude(values: Values, node: Node, lat: float) -> None:
@@ -150,7 +155,7 @@ def _box(values: Values, node: Call, scope: Scope) -> Value:
         flat = _aggregated([sql("spoint({}, {})", a, b) for a, b in corners_sql])
     # First along the meridian, then along the equator.
     turned = sql("({} + strans(0, -lat({}), long({}), 'XYZ'))", flat, center.sphere, center.sphere)
-    return _geometry(Shape("POLYGON", frame.rotated(turned) if frame else turned))
+    return _geometry(Shape("POLYGON", frame.turned(turned) if frame else turned))
 
 
 def _polygon(values: Values, node: Call, scope: Scope) -> Value:
@@ -173,8 +178,9 @@ def _polygon(values: Values, node: Call, scope: Scope) -> Value:
         return _geometry(constant_polygon(values, node, constant))
     if len(corners) > polygons.MAX_VERTICES:
         raise values.error(node, f"a polygon has at most {polygons.MAX_VERTICES:,} vertices")
-    dali = joined(" || ", [corner.dali for corner in corners])
-    return _geometry(Shape("POLYGON", _aggregated([corner.sphere for corner in corners]), sql("({})", dali)))
+    sphere = _aggregated([corner.sphere for corner in corners])
+    dali = sql("({})", joined(" || ", [corner.dali for corner in corners]))
+    return _geometry(Shape("POLYGON", sphere, shapes.guarded(sphere, dali)))
 
 
 def _aggregated(corners: list[Sql]) -> Sql:

@@ -90,7 +90,8 @@ class Shape:
                 made = sql("ARRAY[{}, {}, ({})::float8]", double(lon % 360), double(lat), self.radius)
                 return made if self.radius_value is not None else guarded(self.radius, made)
             made = sql("({} || ({})::float8)", center.dali, self.radius)
-            return made if self.radius_value is not None else guarded(self.radius, made)
+            made = made if self.radius_value is not None else guarded(self.radius, made)
+            return made if center.given is None else guarded(center.given, made)
         piece = self.sphere
         template = _TO_DALI[self.kind]
         return sql(template, *[piece] * template.count("{}"))

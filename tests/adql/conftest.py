@@ -127,7 +127,8 @@ SELECT i, 59000 + i / 10.0, (i * 137.50776405) - 360 * floor(i * 137.50776405 / 
        CASE WHEN i % 3 = 0 THEN 'ORCA' ELSE 'ARCA' END, 'Çağrı', timestamp '2020-05-31' + i * interval '1 hour',
        i % 2 = 0, NULL
 FROM generate_series(0, 19999) AS i;
-UPDATE km3net.events_public SET region = ARRAY[10, 0, 12, 0, 12, 2, 10, 2], _region = '{(10d,0d),(12d,0d),(12d,2d),(10d,2d)}'
+UPDATE km3net.events_public
+SET region = ARRAY[10, 0, 12, 0, 12, 2, 10, 2], _region = '{(10d,0d),(12d,0d),(12d,2d),(10d,2d)}'
 WHERE event_id = 7;
 CREATE INDEX ON km3net.events_public USING gist (_pos);
 CREATE INDEX ON km3net.events_public USING gist (_errc);

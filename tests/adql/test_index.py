@@ -1,0 +1,93 @@
+"""What is searched by position is found by the index."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+
+from km3vo.adql import Sources, translate
+
+_CROSSMATCHES = [
+    "DISTANCE(e.ra, e.dec, m.ra, m.dec) < 0.1",
+    "0.1 > DISTANCE(m.ra, m.dec, e.ra, e.dec)",
+    "DISTANCE(POINT(m.ra, m.dec), POINT(e.ra, e.dec)) <= 6/60.",
+    "1 = CONTAINS(POINT(e.ra, e.dec), CIRCLE(m.ra, m.dec, 0.1))",
+    "CONTAINS(POINT(m.ra, m.dec), CIRCLE(e.ra, e.dec, 0.1)) = 1",
+    "1 = CONTAINS(POINT(e.ra, e.dec), CIRCLE(m.ra, m.dec, m.radius))",
+    "1 = CONTAINS(POINT('', e.ra, e.dec), CIRCLE('', POINT(m.ra, m.dec), 0.1))",
+    "1 = CONTAINS(m.place, CIRCLE(POINT(e.ra, e.dec), 0.1))",
+    "1 = INTERSECTS(POINT(e.ra, e.dec), CIRCLE(m.ra, m.dec, 0.1))",
+]
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "1 = CONTAINS(POINT(ra, dec), CIRCLE(10, 20, 1))",
+        "CONTAINS(POINT('ICRS', ra, dec), CIRCLE('ICRS', 10, 20, 1/2.)) = 1",
+        "CONTAINS(POINT(ra, dec), CIRCLE(10, 20, 1)) <> 0",
+        "1 = CONTAINS(POINT(10, 20), CIRCLE(ra, dec, 1))",
+        "1 = INTERSECTS(CIRCLE(10, 20, 1), POINT(ra, dec))",
+        "DISTANCE(ra, dec, 10, 20) < 1",
+        "DISTANCE(POINT(10, 20), POINT(ra, dec)) <= 1",
+        "1 > DISTANCE(10, 20, ra, dec)",
+        "DISTANCE(ra, dec, 10, 20) BETWEEN 0.1 AND 1",
+        "1 = CONTAINS(POINT(ra, dec), BOX(10, 20, 1, 1))",
+        "1 = CONTAINS(POINT(ra, dec), POLYGON(10, 20, 11, 20, 11, 21))",
+        "1 = CONTAINS(POINT(ra, dec), REGION('CIRCLE ICRS 10 20 1'))",
+        "1 = CONTAINS(POINT(ra, dec), CIRCLE(10, 20, 1)) AND energy > 10",
+        "1 = CONTAINS(POINT(ra, dec), CIRCLE(1, 2, 1)) OR 1 = CONTAINS(POINT(ra, dec), CIRCLE(9, 9, 1))",
+        # My source inside the event's error circle.
+        "1 = CONTAINS(POINT(10, 20), CIRCLE(ra, dec, err50))",
+        "CONTAINS(POINT(10, 20), CIRCLE('', ra, dec, err50)) = 1",
+        "1 = INTERSECTS(CIRCLE(ra, dec, err50), CIRCLE(10, 20, 0.1))",
+    ],
+)
+def test_a_search_uses_the_index(sky: psycopg.Connection, sky_sources: Sources, condition: str) -> None:
+    for table in ("events", "(SELECT * FROM events WHERE nhits > 3) AS q"):
+        plan = _plan(sky, sky_sources, f"SELECT event_id, ra, dec FROM {table} WHERE {condition}")
+        assert "Index Scan" in plan and "Seq Scan" not in plan, plan
+
+
+def test_a_search_in_a_common_table_uses_the_index(sky: psycopg.Connection, sky_sources: Sources) -> None:
+    query = """WITH bright AS (SELECT event_id, ra AS alpha, dec AS delta FROM events WHERE energy > 100)
+               SELECT * FROM bright WHERE DISTANCE(alpha, delta, 10, 20) < 1"""
+    assert "Index Scan" in _plan(sky, sky_sources, query)
+
+
+@pytest.mark.parametrize("condition", _CROSSMATCHES)
+@pytest.mark.parametrize(
+    "tables", ["events AS e JOIN TAP_UPLOAD.mine AS m ON {}", "TAP_UPLOAD.mine m, events e WHERE {}"]
+)
+def test_a_crossmatch_uses_the_index(
+    sky: psycopg.Connection, sky_sources: Sources, tables: str, condition: str
+) -> None:
+    plan = _plan(sky, sky_sources, f"SELECT * FROM {tables.format(condition)}")
+    assert "Index Scan" in plan and "Seq Scan on events_public" not in plan, plan
+
+
+def test_the_forms_of_a_crossmatch_find_the_same_rows(sky: psycopg.Connection, sky_sources: Sources) -> None:
+    # ADQL 2.1 §4.2.8
+    found = set()
+    for condition in _CROSSMATCHES:
+        if "m.radius" in condition or "m.place" in condition:
+            continue
+        query = f"SELECT event_id, id FROM events e JOIN TAP_UPLOAD.mine m ON {condition}"
+        found.add(frozenset(sky.execute(translate(query, sky_sources).sql.encode()).fetchall()))
+    (rows,) = found
+    assert len(rows) >= 200
+
+
+def test_strings_numbers_and_times_keep_their_indexes(sky: psycopg.Connection, sky_sources: Sources) -> None:
+    with sky.transaction(force_rollback=True):
+        for column in ("energy", "obs_time", "detector", "event_id"):
+            sky.execute(f"CREATE INDEX ON km3net.events_public ({column})".encode())
+        sky.execute("SET LOCAL enable_seqscan = off")
+        for condition in ("energy > 99999", "obs_time > '2022-09-01'", "detector = 'X'", "event_id IN (1, 2, 3)"):
+            plan = _plan(sky, sky_sources, f"SELECT event_id FROM events WHERE {condition}")
+            assert "Index Cond" in plan, plan
+
+
+def _plan(sky: psycopg.Connection, sources: Sources, query: str) -> str:
+    made = translate(query, sources)
+    return "\n".join(row[0] for row in sky.execute(b"EXPLAIN " + made.sql.encode()))
