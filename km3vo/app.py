@@ -16,8 +16,9 @@ from starlette.responses import PlainTextResponse, Response
 from km3vo import __version__
 from km3vo.catalog.model import Catalog
 from km3vo.errors import Km3voError
-from km3vo.protocols import cone, coverage, download, examples, oai, pages, tap, uws, vosi
+from km3vo.protocols import cone, coverage, download, examples, identity, oai, pages, tap, uws, vosi
 from km3vo.protocols.dali import Compression
+from km3vo.protocols.identity import Credentials, Identity
 from km3vo.protocols.workers import Workers
 from km3vo.registry.announce import Announcer
 from km3vo.service import Service
@@ -63,7 +64,9 @@ def create_app(settings: Settings | None = None, database: Database | None = Non
         redoc_url=None,
     )
     app.state.service = running
+    app.state.credentials = Credentials(running)
     app.add_middleware(Compression, minimum_size=2000, compresslevel=1)
+    app.add_middleware(Identity, credentials=app.state.credentials)
     # Pages elsewhere (Aladin Lite, notebooks) may ask and read, without a user's credentials.
     app.add_middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"])
     app.add_exception_handler(Km3voError, _explain)
@@ -91,7 +94,7 @@ def _routers(running: Service) -> list[APIRouter]:
                 prefix = f"/scs/{table.schema}/{table.name}"
                 alone = Catalog((replace(schema, tables=(table,)),))
                 routers.append(vosi.router(prefix, vosi.cone_items(running, table, prefix), alone))
-    return [*routers, oai.router(), coverage.router(), download.router(), pages.router()]
+    return [*routers, identity.router(), oai.router(), coverage.router(), download.router(), pages.router()]
 
 
 async def _explain(request: Request, error: Exception) -> Response:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
-from km3vo.adql import Sources, Translation, translate
+from km3vo.adql import Translation, translate
 from km3vo.catalog.files import read_catalog
 from km3vo.catalog.model import Catalog, Table
 from km3vo.catalog.tap_schema import TAP_SCHEMA
 from km3vo.registry.holdings import Holdings
 from km3vo.settings import Settings
 from km3vo.store import embargo
+from km3vo.store.access import Access
 from km3vo.store.database import Database
 from km3vo.store.embargo import Audience
 from km3vo.store.jobs import Jobs
@@ -28,10 +32,34 @@ TRANSLATIONS_KEPT = 2000
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Who asks: the audience decides which rows there are; the name is for job lists and the access log."""
+    """Who asks.
+
+    Attributes:
+        audience: decides which rows there are: "public", "member", or the login of one observer (store/grants.py).
+        name: for job lists and the access log; None for the public. What belongs to somebody (a job and its result)
+            is for the same audience and name only.
+    """
 
     audience: Audience = "public"
     name: str | None = None
+
+
+T = TypeVar("T")
+
+
+class ByAudience(dict[Audience, T]):
+    """Something for each audience, made when first asked for: observers come and go while the service runs."""
+
+    def __init__(self, make: Callable[[Audience], T]) -> None:
+        super().__init__()
+        self._make = make
+        self._lock = threading.Lock()
+
+    def __missing__(self, audience: Audience) -> T:
+        with self._lock:
+            if audience not in self:
+                self[audience] = self._make(audience)
+            return self[audience]
 
 
 class Service:
@@ -43,10 +71,9 @@ class Service:
         self.published = read_catalog(settings.schemas)
         # TAP_SCHEMA is a schema like the others (TAP 1.1 §4), but last in every list.
         self.catalog = Catalog((*self.published.schemas, TAP_SCHEMA))
-        self.readers = {audience: Reader(database, audience, settings.pools, settings.limits) for audience in AUDIENCES}
-        self.sources: dict[Audience, Sources] = {
-            audience: embargo.sources(self.catalog, audience) for audience in AUDIENCES
-        }
+        self.readers = ByAudience(lambda audience: Reader(database, audience, settings.pools, settings.limits))
+        self.sources = ByAudience(lambda audience: embargo.sources(self.catalog, audience))
+        self.access = Access(database)
         self.holdings = Holdings(database)
         self.jobs = Jobs(database)
         self.signals = Signals(database)
@@ -58,8 +85,9 @@ class Service:
 
     async def open(self) -> None:
         """Open the connections."""
-        for reader in self.readers.values():
-            await reader.open()
+        for audience in AUDIENCES:
+            await self.readers[audience].open()
+        await self.access.open()
         await self.holdings.open()
         self.promoter.start()
         await self.jobs.open()
@@ -69,6 +97,7 @@ class Service:
         """Cancel what runs and close the connections."""
         for reader in self.readers.values():
             await reader.close()
+        await self.access.close()
         await self.holdings.close()
         await asyncio.to_thread(self.promoter.stop)
         await self.signals.close()

@@ -13,7 +13,6 @@ from km3vo.errors import Km3voError, ParameterError
 from km3vo.protocols import dali, origin
 from km3vo.protocols.identity import asker
 from km3vo.results import formats, votable
-from km3vo.service import AUDIENCES
 from km3vo.store import embargo
 from km3vo.store.embargo import Audience
 
@@ -87,7 +86,7 @@ class ConeSearch:
     def __init__(self, table: Table) -> None:
         self.table = table
         self.plans = {
-            (audience, verbosity): plan(table, audience, verbosity) for audience in AUDIENCES for verbosity in (1, 2, 3)
+            (sight, verbosity): plan(table, sight, verbosity) for sight in embargo.SIGHTS for verbosity in (1, 2, 3)
         }
 
     async def __call__(self, request: Request) -> Response:
@@ -110,7 +109,7 @@ class ConeSearch:
         maxrec = given.maxrec(limits.cone_maxrec, limits.maxrec_hard)
         chosen = given.format(DEFAULT)
         who = asker(request)
-        cone = self.plans[who.audience, int(verbosity)]
+        cone = self.plans[embargo.sight(who.audience), int(verbosity)]
         # A radius of nothing asks for the columns alone (SCS 1.03 §2.1).
         rows = 0 if radius == 0 else maxrec + 1
         answer = await running.readers[who.audience].answer(

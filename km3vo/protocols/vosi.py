@@ -67,6 +67,12 @@ def interface(url: str, *, kind: str = "vs:ParamHTTP", use: str = "full", **attr
     return plain.interface(plain.accessURL(url, use=use), {TYPE: kind}, **attributes)
 
 
+def with_password(element: etree._Element) -> etree._Element:
+    """An interface to which members may send a token as password (identity.py); one method each (VOResource 1.1)."""
+    element.append(plain.securityMethod(standardID="ivo://ivoa.net/sso#BasicAA"))
+    return element
+
+
 def standard_capabilities(base: str) -> list[etree._Element]:
     """The VOSI resources beside a service at ``base``."""
     return [
@@ -85,7 +91,8 @@ def tap_capability(settings: Settings, base: str, catalog: Catalog) -> etree._El
     """The TAP service's own capability, with its real limits (TAPRegExt 1.0)."""
     limits = settings.limits
     access = interface(base, use="base", role="std", version="1.1")
-    capability = plain.capability(access, {TYPE: "tr:TableAccess"}, standardID="ivo://ivoa.net/std/TAP")
+    known = with_password(interface(base, use="base", role="std", version="1.1"))
+    capability = plain.capability(access, known, {TYPE: "tr:TableAccess"}, standardID="ivo://ivoa.net/std/TAP")
     if any(table.utype == OBSCORE for table in catalog.tables):
         capability.append(plain.dataModel("ObsCore-1.1", {"ivo-id": OBSCORE}))
     language = plain.language(
@@ -139,6 +146,7 @@ def cone_capability(settings: Settings, url: str, found: Coverage | None) -> etr
     """A cone search's own capability (SimpleDALRegExt 1.2 §3.1); its test query is made where there are public rows."""
     capability = plain.capability(
         interface(f"{url}?", use="base", role="std"),
+        with_password(interface(f"{url}?", use="base", role="std")),
         {TYPE: "cs:ConeSearch"},
         standardID="ivo://ivoa.net/std/ConeSearch",
     )

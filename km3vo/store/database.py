@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 import os
 import secrets
@@ -19,6 +20,7 @@ SERVICE = "km3vo_service"  # the service's own tables: jobs, tokens, the release
 UPLOAD = "km3vo_upload"  # makes and drops uploaded tables
 PUBLIC = "km3vo_public"  # whoever asks without credentials
 MEMBER = "km3vo_member"  # members of the collaboration
+OBSERVERS = "km3vo_observers"  # group of the observers' logins, one for each person with a grant (store/grants.py)
 LOGINS = (OWNER, INGEST, SERVICE, UPLOAD, PUBLIC, MEMBER)
 
 
@@ -28,7 +30,7 @@ class Database:
 
     Attributes:
         admin: libpq connection string of the administrator, who sets everything up and serves nothing.
-        passwords: of each login in ``LOGINS``.
+        passwords: of each login in ``LOGINS``, and under ``OBSERVERS`` the secret that observers' are made from.
     """
 
     admin: str
@@ -37,8 +39,14 @@ class Database:
     def conninfo(self, login: str, **parameters: str | int) -> str:
         """The libpq connection string of a login; ``parameters`` add to it or override it."""
         return make_conninfo(
-            self.admin, user=login, password=self.passwords[login], application_name="km3vo", **parameters
+            self.admin, user=login, password=self.password(login), application_name="km3vo", **parameters
         )
+
+    def password(self, login: str) -> str:
+        """The password of a login. Observers' are made from one secret and kept nowhere."""
+        if login in LOGINS:
+            return self.passwords[login]
+        return hmac.new(self.passwords[OBSERVERS].encode(), login.encode(), "sha256").hexdigest()
 
     def connect(self, login: str | None = None, *, autocommit: bool = False) -> psycopg.Connection:
         """Open a connection as ``login``, or as the administrator.
@@ -61,7 +69,7 @@ def read_passwords(folder: Path) -> dict[str, str]:
     """The logins' passwords, made at the first call and kept in ``folder/passwords.json`` (mode 0600)."""
     file = folder / "passwords.json"
     known: dict[str, str] = json.loads(file.read_text()) if file.exists() else {}
-    missing = [login for login in LOGINS if login not in known]
+    missing = [login for login in (*LOGINS, OBSERVERS) if login not in known]
     if missing:
         known |= {login: secrets.token_urlsafe(24) for login in missing}
         folder.mkdir(parents=True, exist_ok=True)

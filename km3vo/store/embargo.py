@@ -23,12 +23,24 @@ from km3vo.store.database import MEMBER, PUBLIC
 
 # "public", "member", or the login of one observer (store/grants.py).
 Audience: TypeAlias = str
-LOGIN: dict[Audience, str] = {"public": PUBLIC, "member": MEMBER}
 
 
-def login(audience: Audience) -> str:
-    """The login that reads for an audience. An observer's audience is the name of the observer's own login."""
-    return LOGIN.get(audience, audience)
+class _Logins(dict[Audience, str]):
+    """An observer's audience is the name of the observer's own login."""
+
+    def __missing__(self, audience: Audience) -> str:
+        if not audience.startswith("km3vo_observer_"):
+            raise KeyError(audience)
+        return audience
+
+
+LOGIN = _Logins(public=PUBLIC, member=MEMBER)
+SIGHTS: tuple[Audience, ...] = ("public", "member", "observer")
+
+
+def sight(audience: Audience) -> Audience:
+    """The one of ``SIGHTS`` whose relations an audience reads: observers share theirs, and each finds other rows."""
+    return audience if audience in SIGHTS else "observer"
 
 
 def relation(table: Table, audience: Audience) -> tuple[str, str]:

@@ -8,13 +8,13 @@ DECLARE
     entry record;
 BEGIN
     EXECUTE format('REVOKE ALL ON DATABASE %I FROM PUBLIC', me);
-    EXECUTE format('GRANT CONNECT ON DATABASE %I TO km3vo_owner, km3vo_ingest, km3vo_service, km3vo_upload, km3vo_public, km3vo_member', me);
+    EXECUTE format('GRANT CONNECT ON DATABASE %I TO km3vo_owner, km3vo_ingest, km3vo_service, km3vo_upload, km3vo_public, km3vo_member, km3vo_observers', me);
     EXECUTE format('GRANT CREATE ON DATABASE %I TO km3vo_owner', me);
     EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO km3vo_owner, km3vo_ingest', me);
 
     REVOKE ALL ON SCHEMA public FROM PUBLIC;
     -- The pgSphere types and operators live in public: everybody may use them, nobody may add to them.
-    GRANT USAGE ON SCHEMA public TO km3vo_owner, km3vo_ingest, km3vo_service, km3vo_upload, km3vo_public, km3vo_member;
+    GRANT USAGE ON SCHEMA public TO km3vo_owner, km3vo_ingest, km3vo_service, km3vo_upload, km3vo_public, km3vo_member, km3vo_observers;
 
     -- No DO blocks and no functions but ours.
     REVOKE USAGE ON LANGUAGE sql, plpgsql FROM PUBLIC;

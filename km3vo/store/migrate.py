@@ -49,8 +49,8 @@ def upgrade(database: Database) -> str:
         functions = resources.files("km3vo.adql").joinpath("functions.sql")
         if functions.is_file():
             owner.execute(functions.read_text())
-        owner.execute("GRANT USAGE ON SCHEMA adql TO km3vo_public, km3vo_member")
-        owner.execute("GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA adql TO km3vo_public, km3vo_member")
+        owner.execute("GRANT USAGE ON SCHEMA adql TO km3vo_public, km3vo_member, km3vo_observers")
+        owner.execute("GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA adql TO km3vo_public, km3vo_member, km3vo_observers")
     return done
 
 

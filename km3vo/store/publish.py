@@ -11,7 +11,7 @@ from psycopg import sql
 from km3vo.catalog.model import Catalog, Column, Table
 from km3vo.catalog.tap_schema import TAP_SCHEMA, rows
 from km3vo.errors import SetupError
-from km3vo.store import embargo
+from km3vo.store import embargo, grants
 
 SCALAR = {
     "boolean": "boolean",
@@ -52,6 +52,7 @@ def publish(connection: psycopg.Connection, catalog: Catalog) -> list[str]:
                 created.append(table.qualified)
             if table.release.embargoed:
                 embargo.agree(connection, table)
+    grants.open_tables(connection, catalog)
     _write_tap_schema(connection, catalog)
     connection.commit()
     return created

@@ -43,7 +43,8 @@ class Reader:
         quick = database.conninfo(login, options=f"-c statement_timeout={limits.sync_seconds}s")
         self._pool: AsyncConnectionPool[AsyncConnection[tuple[Any, ...]]] = AsyncConnectionPool(
             quick,
-            min_size=pools.quick,
+            # Observers are few and seldom: they get connections when they come.
+            min_size=pools.quick if audience in LOGIN else 0,
             max_size=pools.quick,
             open=False,
             timeout=pools.wait_seconds,
@@ -52,11 +53,13 @@ class Reader:
         )
         self._streams = StreamPool(database.conninfo(login), pools)
         self._watchdog = _Watchdog()
+        self._watchdog.start()
+        self._opened = False
 
     async def open(self) -> None:
         """Open the pools. A database that is not there yet is not an error: requests will say so."""
+        self._opened = True
         await self._pool.open(wait=False)
-        self._watchdog.start()
 
     async def close(self) -> None:
         """Close the pools; running streams are cancelled."""
@@ -78,6 +81,8 @@ class Reader:
         Raises:
             Km3voError: as ``failures.explain`` says.
         """
+        if not self._opened:
+            await self.open()
         for attempt in (1, 2):
             try:
                 async with self._pool.connection() as connection:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from importlib import resources
+from typing import LiteralString
 
 import psycopg
 from psycopg import sql
 
-from km3vo.store.database import INGEST, LOGINS, MEMBER, OWNER, PUBLIC, SERVICE, UPLOAD, Database
+from km3vo.store.database import INGEST, LOGINS, MEMBER, OBSERVERS, OWNER, PUBLIC, SERVICE, UPLOAD, Database
 
 # Settings of a login hold from its first statement on: a SET per query would halve the rate of small answers.
 READER_SETTINGS = {
@@ -19,6 +20,7 @@ READER_SETTINGS = {
     "temp_file_limit": "8GB",
     "client_connection_check_interval": "1s",
     "jit": "off",
+    "synchronize_seqscans": "off",  # rows without ORDER BY come in the same order, whoever reads at the same time
     "timezone": "UTC",
 }
 SETTINGS = {
@@ -36,20 +38,35 @@ def ensure(connection: psycopg.Connection, database: Database) -> None:
 
     ``connection`` belongs to the administrator and is left uncommitted.
     """
-    existing = {name for (name,) in connection.execute("SELECT rolname FROM pg_roles")}
+    # Logins belong to the whole server: two who set up databases on it would trip over each other.
+    connection.execute("SELECT pg_advisory_xact_lock(20304)")
     for login in LOGINS:
-        name = sql.Identifier(login)
-        if login not in existing:
-            connection.execute(sql.SQL("CREATE ROLE {}").format(name))
-        connection.execute(
-            sql.SQL(
-                "ALTER ROLE {} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOINHERIT NOREPLICATION NOBYPASSRLS PASSWORD {}"
-            ).format(name, sql.Literal(database.passwords[login]))
+        _ensure(connection, login, "LOGIN NOINHERIT", database.password(login), SETTINGS[login])
+    _ensure(connection, OBSERVERS, "NOLOGIN NOINHERIT", None, {})
+
+
+def ensure_observer(connection: psycopg.Connection, database: Database, login: str) -> None:
+    """Create the login of one observer, or renew its password and settings. ``connection`` is the administrator's."""
+    connection.execute("SELECT pg_advisory_xact_lock(20304)")
+    _ensure(connection, login, "LOGIN INHERIT", database.password(login), READER_SETTINGS)
+    connection.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(OBSERVERS), sql.Identifier(login)))
+
+
+def _ensure(
+    connection: psycopg.Connection, login: str, kind: LiteralString, password: str | None, settings: dict[str, str]
+) -> None:
+    name = sql.Identifier(login)
+    if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (login,)).fetchone():
+        connection.execute(sql.SQL("CREATE ROLE {}").format(name))
+    connection.execute(
+        sql.SQL("ALTER ROLE {} NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS {} PASSWORD {}").format(
+            name, sql.SQL(kind), sql.Literal(password)
         )
-        for setting, value in SETTINGS[login].items():
-            connection.execute(
-                sql.SQL("ALTER ROLE {} SET {} = {}").format(name, sql.Identifier(setting), sql.Literal(value))
-            )
+    )
+    for setting, value in settings.items():
+        connection.execute(
+            sql.SQL("ALTER ROLE {} SET {} = {}").format(name, sql.Identifier(setting), sql.Literal(value))
+        )
 
 
 def lock_down(connection: psycopg.Connection) -> None:

@@ -14,12 +14,12 @@ from psycopg import sql
 
 from km3vo.catalog.files import read_catalog
 from km3vo.catalog.model import Catalog, Table
-from km3vo.store import migrate, publish
+from km3vo.store import migrate, publish, roles
 from km3vo.store.cluster import Cluster
-from km3vo.store.database import INGEST, LOGINS, OWNER, SERVICE, Database
+from km3vo.store.database import INGEST, LOGINS, OBSERVERS, OWNER, SERVICE, Database
 
 SCHEMAS = Path(__file__).parent / "schemas"
-PASSWORDS = {login: f"{login}-password" for login in LOGINS}
+PASSWORDS = {login: f"{login}-password" for login in (*LOGINS, OBSERVERS)}
 
 
 @pytest.fixture(scope="session")
@@ -63,8 +63,8 @@ def new_published(own_cluster: Cluster, template: str) -> Callable[[], Database]
                 sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
             )
         fresh = Database(own_cluster.conninfo(name), PASSWORDS)
-        # Rights on the database itself are not copied with it.
-        migrate.upgrade(fresh)
+        with fresh.connect() as admin:
+            roles.lock_down(admin)  # rights on the database itself are not copied with it
         return fresh
 
     return make

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from datetime import datetime
 
 import psycopg
+from fastapi import FastAPI
 
 
 def add_event(connection: psycopg.Connection, event: str, observed: str | datetime) -> None:
@@ -26,3 +28,11 @@ def where(connection: psycopg.Connection, event: str) -> str | None:
     rows = connection.execute("SELECT _access::text FROM lab.events WHERE event_id = %s", (event,)).fetchall()
     assert len(rows) < 2, f"{event} is there {len(rows)} times"
     return rows[0][0] if rows else None
+
+
+def paths(app: FastAPI) -> list[str]:
+    """Every path that the application answers."""
+    with warnings.catch_warnings():
+        # Routes for GET and POST share an identifier, which says nothing here.
+        warnings.simplefilter("ignore")
+        return sorted(app.openapi()["paths"])

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import psycopg
 import pytest
-from lab import add_alert, add_event, where
 
 from km3vo.store.database import INGEST, MEMBER, OWNER, PUBLIC, Database
+from tests.embargo.lab import add_alert, add_event, where
 
 INSERT = (
     "INSERT INTO {} (event_id, mjd, obs_time, ra, dec, err50, _access, _qc, _release_time) "

@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
-from lab import add_alert, add_event, where
 
 from km3vo.catalog.model import Table
 from km3vo.store import embargo
 from km3vo.store.database import INGEST, OWNER, SERVICE, Database
+from tests.embargo.lab import add_alert, add_event, where
 
 
 def test_due_and_checked_events_are_released(

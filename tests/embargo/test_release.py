@@ -9,13 +9,13 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
-from lab import add_alert, add_event
 
 from km3vo.catalog.model import Catalog, Table
 from km3vo.errors import ConflictError, NotFoundError, SetupError
 from km3vo.store import release, release_decisions
 from km3vo.store.database import OWNER, SERVICE, Database
 from km3vo.store.release_task import Promoter
+from tests.embargo.lab import add_alert, add_event
 
 
 def wait_for(condition: object, seconds: float = 20) -> None:

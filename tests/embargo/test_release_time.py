@@ -6,7 +6,8 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from lab import add_event
+
+from tests.embargo.lab import add_event
 
 
 def release_time(connection: psycopg.Connection, observed: str | None, latency: str | None) -> str | None:

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import psycopg
 import pytest
-from lab import add_alert, add_event, where
 
 from km3vo.catalog.model import Catalog, Release, Table
 from km3vo.errors import SetupError
 from km3vo.store import embargo, publish
 from km3vo.store.database import OWNER, Database
+from tests.embargo.lab import add_alert, add_event, where
 
 
 def refused(connection: psycopg.Connection, statement: str) -> str | None:
