@@ -16,7 +16,7 @@ from starlette.responses import PlainTextResponse, Response
 from km3vo import __version__
 from km3vo.catalog.model import Catalog
 from km3vo.errors import Km3voError
-from km3vo.protocols import cone, coverage, download, examples, identity, oai, pages, tap, uws, vosi
+from km3vo.protocols import cone, coverage, datalink, download, examples, identity, oai, pages, tap, uws, vosi
 from km3vo.protocols.dali import Compression
 from km3vo.protocols.identity import Credentials, Identity
 from km3vo.protocols.workers import Workers
@@ -94,7 +94,15 @@ def _routers(running: Service) -> list[APIRouter]:
                 prefix = f"/scs/{table.schema}/{table.name}"
                 alone = Catalog((replace(schema, tables=(table,)),))
                 routers.append(vosi.router(prefix, vosi.cone_items(running, table, prefix), alone))
-    return [*routers, identity.router(), oai.router(), coverage.router(), download.router(), pages.router()]
+    return [
+        *routers,
+        identity.router(),
+        oai.router(),
+        coverage.router(),
+        download.router(),
+        datalink.router(),
+        pages.router(),
+    ]
 
 
 async def _explain(request: Request, error: Exception) -> Response:

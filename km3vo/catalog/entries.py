@@ -182,6 +182,49 @@ class SourceEntry(Entry):
         return model.Source(**fields, columns=recipes, header=tuple(self.header), ignore=tuple(self.ignore))
 
 
+class ObservationEntry(Entry):
+    """How the events of a list were taken."""
+
+    facility: Plain
+    instrument: Plain
+    level: Annotated[int, Field(ge=0, le=4)] = 2
+    livetime: Annotated[float, Field(gt=0, strict=False)] | None = None
+    analysis: Plain | None = None
+    event_type: Plain | None = None
+
+
+class LinkEntry(Entry):
+    """Something that belongs to a table."""
+
+    semantics: Literal[
+        "#auxiliary",
+        "#calibration",
+        "#coderived",
+        "#counterpart",
+        "#derivation",
+        "#documentation",
+        "#error",
+        "#noise",
+        "#package",
+        "#preview",
+        "#preview-plot",
+        "#progenitor",
+        "#this",
+    ]
+    description: Plain
+    content_type: Annotated[str, Field(pattern=r"^[a-z]+/[a-z0-9.+-]+(;.*)?$")]
+    url: Url | None = None
+    file: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$")] | None = None
+
+    @model_validator(mode="after")
+    def consistent(self) -> Self:
+        if (self.url is None) == (self.file is None):
+            raise ValueError("write either url or file (a path below the data folder)")
+        if self.file is not None and ".." in self.file.split("/"):
+            raise ValueError("file is a path below the data folder, without ..")
+        return self
+
+
 class ExampleEntry(Entry):
     """A query to begin with."""
 
@@ -213,6 +256,8 @@ class TableEntry(Entry):
     aliases: list[PathAlias] = []
     keys: list[ForeignKeyEntry] = []
     sources: list[SourceEntry] = []
+    observation: ObservationEntry | None = None
+    links: list[LinkEntry] = []
 
     @field_validator("columns")
     @classmethod
@@ -311,6 +356,8 @@ class TableEntry(Entry):
             aliases=tuple(self.aliases),
             keys=tuple(key.build() for key in self.keys),
             sources=tuple(source.build() for source in self.sources),
+            observation=model.Observation(**self.observation.model_dump()) if self.observation else None,
+            links=tuple(model.Link(**link.model_dump()) for link in self.links),
             **self.model_dump(include={"name", "title", "description", "kind", "utype", "id", "time", "simulated"}),
         )
 

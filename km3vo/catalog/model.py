@@ -187,6 +187,47 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """How the events of a list were taken, as ObsCore 1.1 and its high-energy extension ask. With it a table is a data
+    product of ivoa.obscore.
+
+    Attributes:
+        facility, instrument: the telescope, and the part of it.
+        level: of calibration, 0 to 4 (ObsCore 1.1 §4.1.2).
+        livetime: days of data, or None when not known.
+        analysis, event_type: which analysis selected the events, and of what kind they are; or None.
+    """
+
+    facility: str
+    instrument: str
+    level: int = 2
+    livetime: float | None = None
+    analysis: str | None = None
+    event_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """Something that belongs to a table: a row of its DataLink document (DataLink 1.1 §3.2).
+
+    Either ``url`` or ``file`` is given.
+
+    Attributes:
+        semantics: what it is to the table, a term of the DataLink core vocabulary such as "#calibration".
+        description: in words.
+        content_type: its media type.
+        url: where it is.
+        file: the end of its path below the data folder, from where the service hands it out.
+    """
+
+    semantics: str
+    description: str
+    content_type: str
+    url: str | None = None
+    file: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
     """A query that shows what the tables are good for (DALI 1.1 §2.3)."""
 
@@ -215,6 +256,8 @@ class Table:
         aliases: further URL paths of the cone search.
         keys: references to other published tables.
         sources: the released files the rows come from; empty when they come from nowhere public.
+        observation: how the events were taken, or None for what is no event list.
+        links: what belongs to the table: papers, effective areas, notebooks.
     """
 
     schema: str
@@ -235,6 +278,8 @@ class Table:
     aliases: tuple[str, ...] = ()
     keys: tuple[ForeignKey, ...] = ()
     sources: tuple[Source, ...] = ()
+    observation: Observation | None = None
+    links: tuple[Link, ...] = ()
 
     @property
     def qualified(self) -> str:

@@ -34,7 +34,9 @@ class Schemas:
     def __init__(self, folder: Path = FOLDER) -> None:
         """Raises SetupError when the schemas are not in ``folder``."""
         if missing := [name for name in FILES if not (folder / name).is_file()]:
-            raise SetupError(f"{folder} has no {missing[0]}: install python3-gavo, or name the folder of the XML Schemas")
+            raise SetupError(
+                f"{folder} has no {missing[0]}: install python3-gavo, or name the folder of the XML Schemas"
+            )
         self._parser = etree.XMLParser(no_network=True)
         self._parser.resolvers.add(_Local(folder))
         root = etree.Element(f"{{{_XS}}}schema", nsmap={"xs": _XS})

@@ -18,7 +18,7 @@ from km3vo.errors import Km3voError
 from km3vo.registry import store
 from km3vo.registry.records import Shelf, records
 from km3vo.settings import Settings
-from km3vo.store import coverage, editions
+from km3vo.store import coverage, editions, obscore
 from km3vo.store.database import SERVICE, Database
 
 log = logging.getLogger(__name__)
@@ -38,16 +38,24 @@ def announce(settings: Settings, database: Database, catalog: Catalog, *, force:
         coverage.refresh(database, table, force=force)
     coverage.forget(database, {table.qualified for table in catalog.tables})
     with database.connect(SERVICE, autocommit=True) as service:
-        coverages = coverage.read(service)
-        latest = {name: editions.find(service, name) for name in coverages}
-        shelf = Shelf(
-            settings=settings,
-            published=catalog,
-            catalog=Catalog((*catalog.schemas, TAP_SCHEMA)),
-            coverages=coverages,
-            editions={name: edition for name, edition in latest.items() if edition},
-        )
-        return store.agree(service, records(shelf))
+        shelf = _shelf(service, settings, catalog)
+        products = obscore.refresh(service, settings, catalog, shelf.coverages, shelf.editions)
+        for table in products:
+            coverage.refresh(database, table, force=True)
+        return store.agree(service, records(_shelf(service, settings, catalog) if products else shelf))
+
+
+def _shelf(service: psycopg.Connection, settings: Settings, catalog: Catalog) -> Shelf:
+    """What the records are made from, as it is now."""
+    coverages = coverage.read(service)
+    latest = {name: editions.find(service, name) for name in coverages}
+    return Shelf(
+        settings=settings,
+        published=catalog,
+        catalog=Catalog((*catalog.schemas, TAP_SCHEMA)),
+        coverages=coverages,
+        editions={name: edition for name, edition in latest.items() if edition},
+    )
 
 
 class Announcer:

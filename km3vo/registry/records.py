@@ -187,7 +187,7 @@ def _about(shelf: Shelf, table: Table, title: str, short: str, related: tuple[tu
 
 
 def _observed(table: Table) -> list[etree._Element]:
-    if getattr(table, "observation", None) is None:
+    if table.observation is None:
         return []
     return [plain.facility(table.observation.facility), plain.instrument(table.observation.instrument)]
 

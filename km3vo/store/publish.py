@@ -11,7 +11,7 @@ from psycopg import sql
 from km3vo.catalog.model import Catalog, Column, Table
 from km3vo.catalog.tap_schema import TAP_SCHEMA, rows
 from km3vo.errors import SetupError
-from km3vo.store import embargo, grants
+from km3vo.store import embargo, grants, obscore
 
 SCALAR = {
     "boolean": "boolean",
@@ -53,6 +53,7 @@ def publish(connection: psycopg.Connection, catalog: Catalog) -> list[str]:
             if table.release.embargoed:
                 embargo.agree(connection, table)
     grants.open_tables(connection, catalog)
+    obscore.grant(connection, catalog)
     _write_tap_schema(connection, catalog)
     connection.commit()
     return created

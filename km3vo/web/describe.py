@@ -10,13 +10,14 @@ from typing import Any
 from urllib.parse import urlencode
 
 from km3vo.catalog.model import Catalog, Column, Example, Schema, Table
-from km3vo.registry import citation
+from km3vo.registry import auxiliary, citation
 from km3vo.registry.citation import Cited
 from km3vo.registry.holdings import Known
 from km3vo.registry.resources import stamp
 from km3vo.settings import Settings
 from km3vo.store.coverage import Coverage
 from km3vo.store.editions import Download, Edition
+from km3vo.web import skymap
 
 Page = dict[str, Any]
 # Extension of a whole-list download → its name and media type.
@@ -61,7 +62,7 @@ def home(view: View) -> Page:
             "url": f"{view.base}/browse/{schema.name}",
             "tables": [summary(view, table) for table in schema.tables],
         }
-        for schema in view.catalog.schemas
+        for schema in sorted(view.catalog.schemas, key=lambda schema: not any(t.position for t in schema.tables))
     ]
     services = [{"title": "TAP service: all tables, in ADQL", "url": f"{view.base}/tap"}]
     services += [
@@ -151,7 +152,8 @@ def table(view: View, parent: Schema, described: Table) -> Page:
         "schema": {"name": parent.name, "title": parent.title, "url": f"{view.base}/browse/{parent.name}"},
         "description": described.description,
         "sky": found.sky if found else None,
-        "densest": max(found.density) if found and found.density else None,
+        "densest": max(skymap.picture(found.density)) if found and found.density else None,
+        "cell": round(skymap.cell(found.density)) if found and found.density else None,
         "energy": _energy(found),
         "release": _release(described),
         "version": credit.version,
@@ -169,6 +171,11 @@ def table(view: View, parent: Schema, described: Table) -> Page:
         "services": _services(view, described),
         "examples": [example(view, found) for found in parent.examples if described.qualified in found.query],
         "columns": [_column(column) for column in described.columns],
+        "links": [
+            _link(link.description, url, link.content_type)
+            for link in described.links
+            if (url := auxiliary.address(view.settings, described, link))
+        ],
         "citation": {
             "text": citation.text(cited),
             "article": credit.text or credit.article,

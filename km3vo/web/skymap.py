@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
 from lxml import etree
 from lxml.builder import ElementMaker
 
-from km3vo.store.coverage import PICTURE_ORDER, Coverage
+from km3vo.store.coverage import Coverage
 
 SVG = "http://www.w3.org/2000/svg"
 WIDTH, HEIGHT = 2000, 1000  # of the ellipse, in the picture's own units
 MARGIN = 60
 LEVELS = 8
+FEW = 25_000  # events
+SKY = 41252.96  # square degrees
 # From pale to deep for light pages, from dim to bright for dark ones.
 LIGHT = ("#d8e6f3", "#b9d4ea", "#94bddf", "#6ba2d1", "#4684be", "#2a66a6", "#174a86", "#0b2f5f")
 DARK = ("#16324f", "#1b4468", "#1f5a84", "#24739f", "#2f8fb8", "#49acc9", "#78c8d6", "#b6e5e4")
@@ -21,7 +25,7 @@ tag = ElementMaker(namespace=SVG, nsmap={None: SVG})
 
 
 @lru_cache(maxsize=64)
-def _draw(fingerprint: str, title: str, density: tuple[int, ...]) -> bytes:
+def _draw(title: str, density: tuple[int, ...]) -> bytes:
     most = max(density)
     root = tag.svg(
         tag.title(title),
@@ -52,7 +56,19 @@ def draw(found: Coverage, title: str) -> bytes | None:
     """
     if not found.density or not any(found.density):
         return None
-    return _draw(found.fingerprint, title, tuple(found.density))
+    return _draw(title, picture(found.density))
+
+
+def picture(density: Sequence[int]) -> tuple[int, ...]:
+    """The density in the cells of the picture: larger ones for few events, which else would show chance alone."""
+    if sum(density) >= FEW:
+        return tuple(density)
+    return tuple(sum(density[first : first + 4]) for first in range(0, len(density), 4))
+
+
+def cell(density: Sequence[int]) -> float:
+    """The area of a cell of the picture in square degrees."""
+    return SKY / len(picture(density))
 
 
 _STYLE = """
@@ -105,7 +121,7 @@ def _cells(density: tuple[int, ...], most: int) -> list[str]:
 
     counts = np.array(density)
     filled = np.flatnonzero(counts)
-    lon, lat = HEALPix(2**PICTURE_ORDER, order="nested").boundaries_lonlat(filled, step=1)
+    lon, lat = HEALPix(math.isqrt(len(density) // 12), order="nested").boundaries_lonlat(filled, step=1)
     lon, lat = lon.deg % 360, lat.deg
     pole = np.abs(lat) > 89.999
     lon = np.where(pole, np.nanmedian(np.where(pole, np.nan, lon), axis=1)[:, None], lon)

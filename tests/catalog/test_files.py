@@ -162,6 +162,18 @@ def test_positions_have_ranges_without_being_told(write: Write) -> None:
             5,
             "sources, a.csv speaks of a column name",
         ),
+        (
+            "    time: mjd\n",
+            "    time: mjd\n    observation: {facility: LAB, instrument: LAB, level: 5}\n",
+            11,
+            "observation > level: Input should be less than or equal to 4",
+        ),
+        (
+            "    time: mjd\n",
+            '    time: mjd\n    links: [{semantics: "#auxiliary", description: x, content_type: text/plain}]\n',
+            11,
+            "write either url or file",
+        ),
     ],
 )
 def test_a_mistake_is_told_with_its_line_and_repair(write: Write, old: str, new: str, line: int, words: str) -> None:
@@ -214,11 +226,14 @@ def test_astropy_is_not_loaded_before_it_is_needed() -> None:
 def test_ours_are_described_completely() -> None:
     """What clients, registries and readers look for is there for each table that is published."""
     for table in read_catalog(SCHEMAS).tables:
-        assert table.position is not None
-        assert table.time
+        if table.schema != "ivoa":  # which holds no events
+            assert table.position is not None
+            assert table.time
+            assert table.citation.text
+            assert table.observation
+            assert any(link.semantics == "#documentation" for link in table.links)
         assert table.subjects
         assert table.citation.creators
-        assert table.citation.text
         assert table.citation.reference_url
         for column in table.columns:
             assert column.ucd, f"{table.qualified}.{column.name} has no UCD"
