@@ -15,6 +15,7 @@ from rich.console import Console
 from km3vo import __version__
 from km3vo.errors import Km3voError, SetupError
 from km3vo.settings import Settings
+from km3vo.store.access_command import access, grant, token
 from km3vo.store.release_command import release
 
 if TYPE_CHECKING:
@@ -133,7 +134,8 @@ def load(table: str, files: tuple[Path, ...]) -> None:
         click.echo(f"{file.name}: {before}")
 
 
-main.add_command(release)
+for group in (release, token, grant, access):
+    main.add_command(group)
 
 
 @main.group()
