@@ -19,6 +19,7 @@ import adbc_driver_manager
 import adbc_driver_postgresql.dbapi as adbc
 import psycopg
 import pyarrow as pa
+from adbc_driver_manager._reader import AdbcRecordBatchReader
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
@@ -69,10 +70,9 @@ class Reader:
 
     async def alive(self) -> bool:
         """Whether the database answers."""
-        with contextlib.suppress(psycopg.Error, PoolTimeout, TimeoutError):
-            async with asyncio.timeout(2), self._pool.connection() as connection:
-                await connection.execute("SELECT 1")
-                return True
+        with contextlib.suppress(Km3voError, TimeoutError):
+            async with asyncio.timeout(2):
+                return await self.rows("SELECT 1") == [(1,)]
         return False
 
     async def rows(self, statement: Any, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -83,7 +83,8 @@ class Reader:
         """
         if not self._opened:
             await self.open()
-        for attempt in (1, 2):
+        # A restart of PostgreSQL breaks all pooled connections, and each shows it only when it is used.
+        for left in reversed(range(self._pool.max_size + 2)):
             try:
                 async with self._pool.connection() as connection:
                     cursor = connection.cursor(binary=True)
@@ -93,8 +94,7 @@ class Reader:
             except PoolTimeout:
                 raise BUSY from None
             except psycopg.OperationalError as error:
-                # A pooled connection that PostgreSQL closed meanwhile (a restart) shows only when it is used.
-                if attempt == 2 or error.sqlstate not in (None, "57P01"):
+                if not left or error.sqlstate not in (None, "57P01"):
                     raise failures.explain(error.sqlstate) from None
             except psycopg.Error as error:
                 raise failures.explain(error.sqlstate) from None
@@ -160,7 +160,9 @@ class Stream:
                 try:
                     with self._working():
                         self._cursor.execute(statement)
-                        self._batches = iter(self._cursor.fetch_record_batch())
+                        # Not the cursor's own reader: that one gives errors after the start without an SQLSTATE.
+                        handle = self._cursor.fetch_arrow()
+                        self._batches = iter(AdbcRecordBatchReader._import_from_c(handle.address))
                         self._first = next(self._batches, None)
                     return
                 except adbc_driver_manager.Error as error:
@@ -180,9 +182,8 @@ class Stream:
             try:
                 with self._working():
                     batch = next(self._batches, None)
-            except (adbc_driver_manager.Error, OSError) as error:
-                # After the first batch ADBC has no SQLSTATE to tell.
-                raise self._explain(getattr(error, "sqlstate", None) or "22000") from None
+            except adbc_driver_manager.Error as error:
+                raise self._explain(error.sqlstate) from None
         self._finished = True
 
     @property
