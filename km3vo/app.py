@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse, Response
 
 from km3vo import __version__
+from km3vo.catalog.files import read_catalog
 from km3vo.catalog.model import Catalog
 from km3vo.errors import Km3voError
 from km3vo.protocols import cone, coverage, datalink, download, examples, identity, oai, pages, tap, uws, vosi
@@ -25,6 +26,7 @@ from km3vo.service import Service
 from km3vo.settings import Settings
 from km3vo.store.cluster import Cluster
 from km3vo.store.database import Database, read_passwords
+from km3vo.store.ingest_log import as_loaded
 
 log = logging.getLogger(__name__)
 
@@ -33,15 +35,19 @@ TAP_PREFIXES = ("/tap", "/__system__/tap/run/tap")
 SERVER = f"km3vo/{__version__} IVOA-TAP/1.1"
 
 
-def create_app(settings: Settings | None = None, database: Database | None = None) -> FastAPI:
+def create_app(
+    settings: Settings | None = None, database: Database | None = None, catalog: Catalog | None = None
+) -> FastAPI:
     """The application, for uvicorn or for tests.
 
     Args:
         settings: from the environment unless given.
         database: the one the settings name unless given.
+        catalog: what is published; as the database has it unless given.
     """
     settings = settings or Settings()
-    running = Service(settings, database or find_database(settings))
+    database = database or find_database(settings)
+    running = Service(settings, database, catalog or as_loaded(database, read_catalog(settings.schemas)))
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

@@ -13,6 +13,7 @@ import click
 from rich.console import Console
 
 from km3vo import __version__
+from km3vo.check.command import check
 from km3vo.errors import Km3voError, SetupError
 from km3vo.settings import Settings
 from km3vo.store.access_command import access, grant, token
@@ -87,11 +88,14 @@ def publish() -> None:
     from km3vo.catalog.files import read_catalog
     from km3vo.store import publish as publishing
     from km3vo.store.database import OWNER
+    from km3vo.store.ingest_log import as_loaded
 
     settings = Settings()
     catalog = read_catalog(settings.schemas)
-    with _cluster(settings), find_database(settings).connect(OWNER) as owner:
-        created = publishing.publish(owner, catalog)
+    with _cluster(settings):
+        database = find_database(settings)
+        with database.connect(OWNER) as owner:
+            created = publishing.publish(owner, as_loaded(database, catalog))
     for name in created:
         click.echo(f"created {name}")
     click.echo(f"{len(catalog.tables)} tables are published; restart the service to show changed descriptions")
@@ -134,7 +138,7 @@ def load(table: str, files: tuple[Path, ...]) -> None:
         click.echo(f"{file.name}: {before}")
 
 
-for group in (release, token, grant, access):
+for group in (release, token, grant, access, check):
     main.add_command(group)
 
 

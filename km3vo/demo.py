@@ -45,6 +45,9 @@ def prepare(settings: Settings, console: Console) -> None:
                 done = embargo.promote(service, table)
             if done.moved:
                 console.print(f"released {done.moved} events of {table.qualified}")
+    # Again, since what was loaded decides whether a list is the real one.
+    with database.connect(OWNER) as owner:
+        publish.publish(owner, ingest_log.as_loaded(database, catalog))
 
 
 def create_database(database: Database) -> None:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from km3vo.adql import Translation, translate
-from km3vo.catalog.files import read_catalog
 from km3vo.catalog.model import Catalog, Table
 from km3vo.catalog.tap_schema import TAP_SCHEMA
 from km3vo.registry.holdings import Holdings
@@ -65,10 +64,10 @@ class ByAudience(dict[Audience, T]):
 class Service:
     """The running service. One per server process."""
 
-    def __init__(self, settings: Settings, database: Database) -> None:
+    def __init__(self, settings: Settings, database: Database, published: Catalog) -> None:
         self.settings = settings
         self.database = database
-        self.published = read_catalog(settings.schemas)
+        self.published = published
         # TAP_SCHEMA is a schema like the others (TAP 1.1 §4), but last in every list.
         self.catalog = Catalog((*self.published.schemas, TAP_SCHEMA))
         self.readers = ByAudience(lambda audience: Reader(database, audience, settings.pools, settings.limits))

@@ -24,7 +24,14 @@ GENERATED = "<!-- Written by scripts/docs.py from the code: `make docs`. -->"
 
 def settings_page() -> str:
     """docs/settings.md: a table for each concern."""
-    lines = ["# Settings", "", GENERATED, "", "Every setting is an environment variable. Lists are written in JSON.", ""]
+    lines = [
+        "# Settings",
+        "",
+        GENERATED,
+        "",
+        "Every setting is an environment variable. Lists are written in JSON.",
+        "",
+    ]
     for concern in (concerns.Settings, concerns.Limits, concerns.Pools, concerns.Identity, concerns.Oidc):
         lines += [f"## {concern.__name__}", "", inspect.cleandoc(concern.__doc__ or ""), ""]
         lines += ["| variable | default | meaning |", "|---|---|---|", *_rows(concern), ""]
@@ -74,10 +81,13 @@ def endpoints_page(app: FastAPI) -> str:
 def pages() -> dict[str, str]:
     """The text of each generated page by its name."""
     from km3vo.app import create_app
+    from km3vo.catalog.files import read_catalog
     from km3vo.store.database import LOGINS, Database
 
     # The routes follow from schemas/; nothing is asked of this database.
-    app = create_app(concerns.Settings(), Database("host=/nowhere dbname=km3vo", dict.fromkeys(LOGINS, "")))
+    settings = concerns.Settings()
+    nowhere = Database("host=/nowhere dbname=km3vo", dict.fromkeys(LOGINS, ""))
+    app = create_app(settings, nowhere, read_catalog(settings.schemas))
     return {"settings.md": settings_page(), "cli.md": commands_page(), "endpoints.md": endpoints_page(app)}
 
 

@@ -7,7 +7,9 @@ from datetime import datetime
 
 import psycopg
 
-from km3vo.catalog.model import Table
+from km3vo.catalog.model import Catalog, Table
+from km3vo.catalog.simulated import mark_simulated
+from km3vo.store.database import SERVICE, Database
 
 SIMULATED = "simulated"  # how the name of rows begins that come from no file
 
@@ -43,6 +45,12 @@ def is_simulated(connection: psycopg.Connection, table: Table) -> bool:
             (table.qualified, SIMULATED),
         )
     )
+
+
+def as_loaded(database: Database, catalog: Catalog) -> Catalog:
+    """The catalogue as the database has it: tables that hold look-alikes of the real rows say so."""
+    with database.connect(SERVICE) as connection:
+        return mark_simulated(catalog, {table.qualified for table in catalog.tables if is_simulated(connection, table)})
 
 
 def _none(cursor: psycopg.Cursor[tuple[object, ...]]) -> bool:

@@ -54,6 +54,7 @@ def upgrade() -> None:
         schema="km3vo",
     )
     op.execute("GRANT SELECT, INSERT ON km3vo.load TO km3vo_ingest")
+    op.execute("GRANT SELECT ON km3vo.load TO km3vo_service")
     op.execute("GRANT SELECT ON km3vo.stream, km3vo.embargoed, km3vo.release_exception TO km3vo_service")
 
 
