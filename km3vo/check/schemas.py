@@ -57,7 +57,7 @@ class Schemas:
         return [f"line {entry.line}: {entry.message}" for entry in self._schema.error_log]
 
 
-class _Local(etree.Resolver):
+class _Local(etree.Resolver):  # type: ignore[misc]
     """Finds the schemas that schemas import beside them, whatever host they are said to be on."""
 
     def __init__(self, folder: Path) -> None:

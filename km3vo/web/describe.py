@@ -152,8 +152,7 @@ def table(view: View, parent: Schema, described: Table) -> Page:
         "schema": {"name": parent.name, "title": parent.title, "url": f"{view.base}/browse/{parent.name}"},
         "description": described.description,
         "sky": found.sky if found else None,
-        "densest": max(skymap.picture(found.density)) if found and found.density else None,
-        "cell": round(skymap.cell(found.density)) if found and found.density else None,
+        "density": _density(found),
         "energy": _energy(found),
         "release": _release(described),
         "version": credit.version,
@@ -290,6 +289,13 @@ def _column(column: Column) -> Page:
         "ucd": column.ucd,
         "description": column.description,
     }
+
+
+def _density(found: Coverage | None) -> Page | None:
+    if found is None or not found.density:
+        return None
+    filled = [count for count in skymap.picture(found.density) if count]
+    return {"cell": round(skymap.cell(found.density)), "least": min(filled), "most": max(filled)}
 
 
 def _edition(edition: Edition) -> Page:

@@ -77,7 +77,7 @@ _STYLE = """
 .grid { fill: none; stroke: #5b6b7b; stroke-width: 1; stroke-opacity: .45 }
 .plane { fill: none; stroke: #c2571a; stroke-width: 5; stroke-dasharray: 14 10 }
 path { stroke-width: .6; stroke-linejoin: round }
-text { font: 30px system-ui, sans-serif; fill: #34424f; stroke: #fff; stroke-width: 7; stroke-opacity: .75;
+text { font: 36px system-ui, sans-serif; fill: #34424f; stroke: #fff; stroke-width: 7; stroke-opacity: .75;
     paint-order: stroke }
 %s
 @media (prefers-color-scheme: dark) {
@@ -130,7 +130,9 @@ def _cells(density: tuple[int, ...], most: int) -> list[str]:
     lon[across] = np.where(lon[across] > 180, lon[across] - 360, lon[across])
     lon = np.concatenate([lon, lon[across] + 360])
     lat = np.concatenate([lat, lat[across]])
-    levels = np.minimum(LEVELS * counts // most, LEVELS - 1)[np.concatenate([filled, filled[across]])]
+    low = int(counts[filled].min())
+    steps = LEVELS * (counts - low) // max(most - low, 1)
+    levels = np.clip(steps, 0, LEVELS - 1)[np.concatenate([filled, filled[across]])]
     x, y = (np.rint(values).astype(int) for values in _project(lon, lat))
     paths: list[list[str]] = [[] for _ in range(LEVELS)]
     for level, xs, ys in zip(levels.tolist(), x.tolist(), y.tolist(), strict=True):
