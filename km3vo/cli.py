@@ -86,6 +86,7 @@ def publish() -> None:
     """Make the database agree with schemas/*.yaml: new tables, TAP_SCHEMA, rights."""
     from km3vo.app import find_database
     from km3vo.catalog.files import read_catalog
+    from km3vo.registry.announce import announce
     from km3vo.store import publish as publishing
     from km3vo.store.database import OWNER
     from km3vo.store.ingest_log import as_loaded
@@ -94,11 +95,14 @@ def publish() -> None:
     catalog = read_catalog(settings.schemas)
     with _cluster(settings):
         database = find_database(settings)
+        catalog = as_loaded(database, catalog)
         with database.connect(OWNER) as owner:
-            created = publishing.publish(owner, as_loaded(database, catalog))
+            created = publishing.publish(owner, catalog)
+        changed = announce(settings, database, catalog, force=True)
     for name in created:
         click.echo(f"created {name}")
     click.echo(f"{len(catalog.tables)} tables are published; restart the service to show changed descriptions")
+    click.echo(f"{len(changed)} registry records have changed")
 
 
 @main.command()

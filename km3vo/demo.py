@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from km3vo.app import find_database
 from km3vo.catalog.files import read_catalog
 from km3vo.catalog.model import Table
+from km3vo.registry.announce import announce
 from km3vo.settings import Settings
 from km3vo.simulation import simulate
 from km3vo.store import embargo, ingest, ingest_log, migrate, publish
@@ -46,8 +47,10 @@ def prepare(settings: Settings, console: Console) -> None:
             if done.moved:
                 console.print(f"released {done.moved} events of {table.qualified}")
     # Again, since what was loaded decides whether a list is the real one.
+    catalog = ingest_log.as_loaded(database, catalog)
     with database.connect(OWNER) as owner:
-        publish.publish(owner, ingest_log.as_loaded(database, catalog))
+        publish.publish(owner, catalog)
+    announce(settings, database, catalog)
 
 
 def create_database(database: Database) -> None:
