@@ -1,9 +1,12 @@
 #!/usr/bin/env bash
 # Installs the system packages that km3vo needs: Python's venv, PostgreSQL and pgSphere; with --test also the clients
-# that the tests drive. Debian 12 and 13, Ubuntu 22.04 and 24.04; as root or with sudo. What is there already is left
+# that the tests drive. Debian 12 and 13, Ubuntu 24.04; as root or with sudo. What is there already is left
 # as it is, and where all is there nothing is asked of apt or sudo.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+
+# As in km3vo/store/cluster_programs.py.
+oldest_postgresql=15
 
 # STILTS, TOPCAT and Aladin are the clients astronomers use; python3-gavo brings the IVOA's XML schemas.
 clients=(stilts topcat aladin python3-gavo chromium xvfb)
@@ -39,6 +42,7 @@ has_pgsphere() {
     local bin share
     for bin in $(dirname "$(command -v postgres || echo /nowhere/postgres)") /usr/lib/postgresql/*/bin; do
         [ -x "$bin/postgres" ] || continue
+        [ "$("$bin/postgres" --version | sed 's/[^0-9]*\([0-9]*\).*/\1/')" -ge "$oldest_postgresql" ] || continue
         share=$("$bin/pg_config" --sharedir 2>/dev/null) || share=/usr/share/postgresql/$(basename "$(dirname "$bin")")
         [ -e "$share/extension/pg_sphere.control" ] && return
     done
@@ -57,13 +61,14 @@ want_postgresql() {
     for major in $(ls /usr/lib/postgresql 2>/dev/null | sort -rn) $(
         apt-cache pkgnames postgresql- | sed -n 's/^postgresql-\([0-9]*\)-pgsphere$/\1/p' | sort -rn
     ); do
+        [ "$major" -ge "$oldest_postgresql" ] || continue
         if candidate "postgresql-$major-pgsphere" >/dev/null && candidate "postgresql-$major" >/dev/null; then
             found=$major
             break
         fi
     done
     [ -n "$found" ] || {
-        echo "This distribution has no pgSphere: install PostgreSQL and pgSphere by hand (docs/install.md)." >&2
+        echo "This distribution has no PostgreSQL $oldest_postgresql or newer with pgSphere (docs/install.md says what to do)." >&2
         exit 1
     }
     wanted+=("postgresql-$found" "postgresql-$found-pgsphere")
@@ -80,7 +85,7 @@ want_python() {
     python=$(scripts/python.sh 2>/dev/null) || python=
     if [ -z "$python" ]; then
         refresh
-        # Ubuntu 22.04's python3 is 3.10; it has 3.11 beside it.
+        # Where python3 is older there may be a newer one beside it, as in Ubuntu 22.04.
         for python in python3 python3.13 python3.12 python3.11; do
             case $(candidate "$python") in
                 3.1[1-9]*) wanted+=("$python" "$python-venv") && return ;;

@@ -15,6 +15,9 @@ from km3vo.errors import SetupError
 # Distributions keep the server's programs out of PATH: Debian and Ubuntu, then the PostgreSQL project's RPMs.
 PLACES = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin")
 
+# The first whose views can ask with the rights of the asker (security_invoker).
+OLDEST = 15
+
 INSTALL = "sudo scripts/install.sh"
 
 
@@ -52,12 +55,15 @@ def find(major: int | None = None, places: Sequence[str] | None = None) -> Progr
         SetupError: there is none; the text names the packages to install.
     """
     installed = list(_installed(places))
-    fitting = [programs for programs in installed if major in (None, programs.major)]
+    fitting = [programs for programs in installed if major in (None, programs.major) and programs.major >= OLDEST]
     if not fitting and major is not None:
         raise SetupError(
             f"The embedded cluster was made by PostgreSQL {major}, which is not installed: "
             f"apt-get install postgresql-{major} postgresql-{major}-pgsphere"
         )
+    if not fitting and installed:
+        newest = max(programs.major for programs in installed)
+        raise SetupError(f"PostgreSQL {newest} is too old: km3vo needs {OLDEST} or newer (docs/install.md)")
     if not fitting:
         raise SetupError(
             f"PostgreSQL is not installed: {INSTALL} (or apt-get install postgresql, then its pgSphere package)"

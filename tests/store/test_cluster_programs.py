@@ -48,8 +48,14 @@ def test_without_pgsphere(only: Path) -> None:
         cluster_programs.find()
 
 
+def test_too_old(only: Path) -> None:
+    install(only, 14, pgsphere=True)
+    with pytest.raises(SetupError, match=r"^PostgreSQL 14 is too old: km3vo needs 15 or newer"):
+        cluster_programs.find()
+
+
 def test_the_newest_with_pgsphere_is_taken(only: Path) -> None:
-    install(only, 9, pgsphere=True)
+    install(only, 14, pgsphere=True)
     install(only, 15, pgsphere=True)
     install(only, 17, pgsphere=False)
     assert cluster_programs.find() == cluster_programs.Programs(only / "15" / "bin", 15, only / "15" / "share")
