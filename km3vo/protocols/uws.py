@@ -2,7 +2,7 @@
 
 A job of somebody with a name is visible to that name only; to everybody else it does not exist. An anonymous job
 belongs to whoever knows its id, which cannot be guessed, and is on no list. What a member's job found is for members:
-when its owner is none any more, neither are the results the owner's.
+when its owner is none any more, the results are out of reach.
 """
 
 from __future__ import annotations
@@ -62,15 +62,15 @@ async def find(request: Request) -> Job:
 
     Raises:
         NotFoundError: there is none of that id, or it is somebody else's.
-        ForbiddenError: it is a member's, and the asker is none (any more).
+        ForbiddenError: it read what the asker may not read (any more).
     """
     id = request.path_params["id"]
     job = await service(request).jobs.find(id) if _ID.fullmatch(id) else None
     who = await asking(request)
     if job is None or (job.owner is not None and job.owner != who.name):
         raise _gone()
-    if job.audience == "member" and who.audience != "member":
-        raise ForbiddenError("this job read data of members, and you are none just now")
+    if job.audience not in ("public", who.audience):
+        raise ForbiddenError("this job read data that you have no access to just now")
     return job
 
 
@@ -417,4 +417,6 @@ def router(prefix: str) -> APIRouter:
             response_class=Response,
             openapi_extra={"parameters": parameters},
         )
+        if method == "GET":
+            routes.add_api_route(path, handle, methods=["HEAD"], include_in_schema=False)
     return routes

@@ -35,7 +35,7 @@ def upgrade(database: Database) -> str:
         admin.execute("CREATE SCHEMA IF NOT EXISTS adql AUTHORIZATION km3vo_owner")
         admin.execute("GRANT USAGE ON SCHEMA km3vo TO km3vo_ingest, km3vo_service")
         admin.execute("CREATE SCHEMA IF NOT EXISTS tap_upload AUTHORIZATION km3vo_upload")
-        admin.execute("GRANT USAGE ON SCHEMA tap_upload TO km3vo_public, km3vo_member")
+        admin.execute("GRANT USAGE ON SCHEMA tap_upload TO km3vo_public, km3vo_member, km3vo_observers")
         roles.lock_down(admin)
     engine = _engine(database)
     with engine.begin() as connection:
