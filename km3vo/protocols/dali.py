@@ -121,6 +121,8 @@ async def parameters(request: Request) -> Parameters:
             raise
         except Exception:
             raise ParameterError("the body of the request is not a readable form") from None
+        # As FastAPI does with forms that it reads itself: files are closed when the answer is sent.
+        request.scope["fastapi_middleware_astack"].push_async_callback(form.close)
         for name, value in form.multi_items():
             if isinstance(value, UploadFile):
                 files[name] = value

@@ -1,0 +1,66 @@
+"""STILTS, the batch form of TOPCAT, asks the way its users do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from tests.conftest import ROWS, Server
+
+pytestmark = pytest.mark.client
+
+
+def rows(csv: str) -> list[str]:
+    return csv.splitlines()[1:]
+
+
+def test_tapquery_sync_and_async(server: Server, stilts: Callable[..., str]) -> None:
+    query = "SELECT id, nhit FROM ant20_01.main WHERE nhit > 40"
+    expected = httpx.get(f"{server.tap}/sync", params={"LANG": "ADQL", "QUERY": query, "FORMAT": "csv"}).text
+    for sync in ("true", "false"):
+        got = stilts("tapquery", f"tapurl={server.tap}", f"adql={query}", f"sync={sync}", "ofmt=csv")
+        assert sorted(rows(got)) == sorted(rows(expected))
+        assert rows(got)
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A file with ten positions."""
+    file = tmp_path_factory.mktemp("sources") / "sources.csv"
+    file.write_text("\n".join(["name,ra,dec", *(f"s{i},{36 * i},{9 * i - 45}" for i in range(10)), ""]))
+    return str(file)
+
+
+def test_tapquery_with_an_upload(server: Server, stilts: Callable[..., str], sources: str) -> None:
+    got = stilts(
+        "tapquery", f"tapurl={server.tap}", "nupload=1", f"upload1={sources}", "ufmt1=csv", "upname1=grid", "ofmt=csv",
+        "adql=SELECT COUNT(*) AS n FROM TAP_UPLOAD.grid AS g JOIN icecube.ps3yr AS e "
+        "ON 1 = CONTAINS(POINT(e.ra, e.dec), CIRCLE(g.ra, g.dec, 180))",
+    )  # fmt: skip
+    assert rows(got) == [str(10 * ROWS["icecube.ps3yr"])]
+
+
+def test_cone(server: Server, stilts: Callable[..., str]) -> None:
+    url = f"{server.url}/scs/icecube/ps3yr"
+    got = stilts("cone", f"serviceurl={url}", "lon=180", "lat=0", "radius=20", "ofmt=csv")
+    expected = httpx.get(url, params={"RA": 180, "DEC": 0, "SR": 20, "RESPONSEFORMAT": "csv"}).text
+    assert len(rows(got)) == len(rows(expected)) > 0
+
+
+def test_coneskymatch(server: Server, stilts: Callable[..., str], sources: str) -> None:
+    got = stilts(
+        "coneskymatch", "servicetype=cone", f"serviceurl={server.url}/scs/icecube/ps3yr", f"in={sources}", "ifmt=csv",
+        "ra=ra", "dec=dec", "sr=10", "find=all", "ofmt=csv",
+    )  # fmt: skip
+    assert len(rows(got)) > 100
+
+
+@pytest.mark.parametrize("verbosity", [1, 2, 3])
+@pytest.mark.parametrize("form", ["votable", "votable/td", "votable/b"])
+def test_votlint_finds_nothing_in_a_cone_search(
+    server: Server, stilts: Callable[..., str], verbosity: int, form: str
+) -> None:
+    url = f"{server.url}/scs/km3net/events?RA=180&DEC=0&SR=30&VERB={verbosity}&RESPONSEFORMAT={form}"
+    assert stilts("votlint", f"votable={url}", "validate=true", "ucd=true", "unit=true") == ""
