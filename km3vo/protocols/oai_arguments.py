@@ -8,7 +8,7 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from km3vo.errors import RequestError
 from km3vo.registry.store import Window
@@ -25,6 +25,9 @@ VERBS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "ListIdentifiers": (frozenset({"metadataPrefix"}), frozenset({"from", "until", "set", "resumptionToken"})),
     "ListRecords": (frozenset({"metadataPrefix"}), frozenset({"from", "until", "set", "resumptionToken"})),
 }
+# The patterns of OAI-PMH.xsd: what breaks them cannot be echoed.
+_WORD = r"[A-Za-z0-9\-_.!~*'()]+"
+_SHAPES = {"metadataPrefix": re.compile(_WORD), "set": re.compile(rf"{_WORD}(:{_WORD})*")}
 _NOT_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0 §2.2
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _SECOND = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
@@ -57,6 +60,9 @@ def check(given: list[tuple[str, str]]) -> dict[str, str]:
     names = arguments.keys() - {"verb"}
     if unknown := sorted(names - needed - allowed):
         raise OaiError("badArgument", f"{verbs[0]} takes no argument {unknown[0][:40]}")
+    for name, shape in _SHAPES.items():
+        if name in names and not shape.fullmatch(arguments[name]):
+            raise OaiError("badArgument", f"{name} holds characters that it cannot")
     if "resumptionToken" in names:
         if len(names) > 1:
             raise OaiError("badArgument", "a resumptionToken stands alone")
@@ -150,11 +156,11 @@ def _sum(text: bytes) -> bytes:
 
 
 def _moment(text: str, *, end: bool = False) -> datetime | None:
-    """The time; with ``end`` the last instant that a day or second includes."""
+    """The time; with ``end`` the last second of a day."""
     if not text:
         return None
     try:
         start = datetime.fromisoformat(text.replace("Z", "")).replace(tzinfo=UTC)
-        return start + timedelta(days=1) - timedelta(microseconds=1) if end and len(text) == 10 else start
-    except (ValueError, OverflowError):
+        return start.replace(hour=23, minute=59, second=59) if end and len(text) == 10 else start
+    except ValueError:
         raise OaiError("badArgument", f"there is no such day or time as {text}") from None

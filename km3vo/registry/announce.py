@@ -42,7 +42,7 @@ def announce(settings: Settings, database: Database, catalog: Catalog, *, force:
         products = obscore.refresh(service, settings, catalog, shelf.coverages, shelf.editions)
         for table in products:
             coverage.refresh(database, table, force=True)
-        return store.agree(service, records(_shelf(service, settings, catalog) if products else shelf))
+        return store.agree(service, lambda: records(_shelf(service, settings, catalog)))
 
 
 def _shelf(service: psycopg.Connection, settings: Settings, catalog: Catalog) -> Shelf:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -60,16 +60,23 @@ _PAGE = """
 """
 
 
-def agree(connection: psycopg.Connection, records: Mapping[str, bytes]) -> list[str]:
-    """Make the stored records those given. Returns the identifiers of all that are new, changed, or now deleted.
+def agree(connection: psycopg.Connection, make: Callable[[], Mapping[str, bytes]]) -> list[str]:
+    """Make the stored records those that ``make`` gives, by their identifiers.
 
-    A record that is as it was keeps its date. ``connection`` is the service's; its transaction is committed.
+    A record that is as it was keeps its date. ``make`` is asked again once nobody else can write, so that records made
+    from what is out of date never replace newer ones. ``connection`` is the service's, in autocommit mode.
+
+    Returns:
+        the identifiers of all records that are new, changed, or now deleted.
     """
+    if _known(connection) == make():
+        return []
     with connection.transaction():
         # A harvester that read the clock before we write must not read the records before we commit: else it would
         # next ask for changes since a time that is later than ours, and never see them.
         connection.execute("LOCK TABLE km3vo.record IN ACCESS EXCLUSIVE MODE")
-        known: dict[str, bytes | None] = dict(connection.execute("SELECT identifier, xml FROM km3vo.record").fetchall())
+        records = make()
+        known = dict(connection.execute("SELECT identifier, xml FROM km3vo.record").fetchall())
         changed = {name: xml for name, xml in records.items() if known.get(name) != xml}
         gone = [name for name, xml in known.items() if xml is not None and name not in records]
         if not changed and not gone:
@@ -87,6 +94,11 @@ def agree(connection: psycopg.Connection, records: Mapping[str, bytes]) -> list[
                 [{"name": name, "xml": xml, "at": row[0]} for name, xml in {**changed, **dict.fromkeys(gone)}.items()],
             )
     return [*changed, *gone]
+
+
+def _known(connection: psycopg.Connection) -> dict[str, bytes]:
+    """The records that are not deleted."""
+    return dict(connection.execute("SELECT identifier, xml FROM km3vo.record WHERE xml IS NOT NULL").fetchall())
 
 
 async def find(connection: AsyncConnection, identifier: str) -> Record | None:

@@ -74,6 +74,8 @@ def _agree(connection: psycopg.Connection, table: Table, rows: list[Row]) -> boo
         "values": sql.SQL(", ").join(map(sql.Placeholder, names)),
     }
     cursor = connection.cursor(row_factory=dict_row)
+    # One writer at a time; readers go on.
+    cursor.execute(sql.SQL("LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE").format(**parts))
     present = cursor.execute(sql.SQL("SELECT {columns} FROM {table}").format(**parts)).fetchall()
     if sorted(present, key=_did) == wanted:
         return False
