@@ -52,7 +52,7 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         announcer = Announcer(settings, running.database, running.published)
-        workers = Workers(running)
+        app.state.workers = workers = Workers(running)
         await running.open()
         await workers.open()
         announcer.start()

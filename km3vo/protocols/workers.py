@@ -98,6 +98,7 @@ class Workers:
 
     async def open(self) -> None:
         """Begin to work."""
+        self.loop = asyncio.get_running_loop()
         await self._queue.open()
         signals = self._running.signals
         signals.on_phase, signals.on_connect = self._hear, self._wake.set
@@ -121,7 +122,7 @@ class Workers:
         if phase == "QUEUED":
             self._wake.set()
         elif phase in ("ABORTED", "DELETED") and (run := self._runs.get(number)):
-            asyncio.get_running_loop().run_in_executor(None, run.stop)
+            self.loop.run_in_executor(None, run.stop)
 
     # Taking jobs ------------------------------------------------------------------------------------------------------
 
@@ -242,7 +243,7 @@ class Workers:
                     await self._note_progress()
                     if time.monotonic() - cleaned > CLEAN_SECONDS:
                         cleaned = time.monotonic()
-                        await self._clean()
+                        await self.clean()
             except Km3voError as error:
                 log.warning("jobs are not looked after just now: %s", error)
             except Exception:
@@ -260,7 +261,8 @@ class Workers:
                 if run.late or run.job.number not in ours:
                     await asyncio.to_thread(run.stop)
 
-    async def _clean(self) -> None:
+    async def clean(self) -> None:
+        """Destroy the jobs whose time has come, and remove what dead processes left behind."""
         for id in await self._queue.destroy_due():
             await asyncio.to_thread(job_files.remove, self._home, id)
         old = await asyncio.to_thread(job_files.old, self._home)

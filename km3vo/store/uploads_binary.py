@@ -179,7 +179,8 @@ def _column(
     if column.is_string:
         return _strings(column, datatype, items, counts, missing, flags)
     if datatype == "bit":
-        return pa.array(items.view(np.uint8) >= 128, pa.bool_(), mask=missing)
+        # One bit is the highest of its byte (VOTable 1.5 §6.4), but astropy writes 8 for it.
+        return pa.array(items != 0, pa.bool_(), mask=missing)
     if datatype == "boolean":
         values = pa.array([_TRUTH.get(int(code)) for code in items], pa.bool_())
     else:
