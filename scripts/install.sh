@@ -22,8 +22,14 @@ as_root() {
     fi
 }
 
+# Quietly, unless it fails: packages tell a lot while they are set up.
 apt_get() {
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300 "$@" </dev/null >/dev/null
+    local said
+    said=$(as_root env DEBIAN_FRONTEND=noninteractive \
+        apt-get -qq -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300 "$@" </dev/null 2>&1) || {
+        echo "$said" >&2
+        exit 1
+    }
 }
 
 installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
@@ -34,7 +40,8 @@ candidate() { apt-cache policy "$1" | sed -n 's/^ *Candidate: //p' | grep -v '(n
 refresh() {
     [ -n "${refreshed-}" ] && return
     refreshed=yes
-    apt_get update
+    # Some other source that cannot be reached does not keep ours from being used.
+    (apt_get update) || true
 }
 
 # A PostgreSQL with pgSphere, from whatever source.
