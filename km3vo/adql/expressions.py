@@ -158,10 +158,7 @@ class Expressions(Reader):
     def _choices(self) -> list[Value] | Query:
         """<in_predicate_value>"""
         self.expect("(")
-        ahead = 0
-        while self.peek(ahead) == "(":
-            ahead += 1
-        if self.peek(ahead) in ("SELECT", "WITH"):
+        if self.behind_parentheses(0) in ("SELECT", "WITH"):
             return self.subquery()
         values = [self.value()]
         while self.accept(","):
@@ -266,10 +263,7 @@ class Expressions(Reader):
 
     def _parenthesis(self) -> Node:
         start = self.next().start
-        ahead = 0
-        while self.peek(ahead) == "(":
-            ahead += 1
-        if self.peek(ahead) == "SELECT":
+        if self.behind_parentheses(0) == "SELECT":
             raise self.error(
                 "a subquery cannot stand for a value in ADQL",
                 hint="use IN (SELECT ...), EXISTS (SELECT ...), or a subquery in FROM",

@@ -88,6 +88,8 @@ def _stored(scope: Scope, alias: str, columns: tuple[str, ...]) -> Sql | None:
     while place is not None:
         for relation in place.relations:
             if relation.alias == alias:
+                if place.grouped is not None and not place.inside_aggregate:
+                    return None  # GROUP BY has the coordinates, not the column that is made of them
                 named: Mapping[Any, str] = relation.source.positions if len(columns) == 2 else relation.source.circles
                 hidden = named.get(columns)
                 return identifier(alias, hidden) if hidden else None

@@ -30,7 +30,8 @@ def nearest(word: str, words: Iterable[str]) -> str | None:
     from difflib import get_close_matches
 
     by_key = {w.lower(): w for w in words}
-    found = get_close_matches(word.lower(), by_key, 1, 0.6)
+    # Short words look alike too easily.
+    found = get_close_matches(word.lower(), by_key, 1, 0.75 if len(word) < 5 else 0.6)
     return by_key[found[0]] if found else None
 
 

@@ -208,11 +208,7 @@ class Parser(Expressions):
         return self._joins(self._single())
 
     def _joins(self, left: From) -> From:
-        joined = 0
         while self.key in _JOINS:
-            joined += 1
-            if joined > 100:
-                raise self.error("more than 100 tables are joined")
             left = self._join(left)
         self._expected.append("JOIN")
         return left
@@ -252,6 +248,7 @@ class Parser(Expressions):
     def _single(self) -> From:
         """A table, a derived table, or a join in parentheses."""
         start = self.here.start
+        self.one_more_table()
         if self.accept("("):
             inner = self._inside()
             if isinstance(inner, Query):

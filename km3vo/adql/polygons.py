@@ -88,7 +88,7 @@ def _cross(a: Row, b: Row) -> Row:
 def _crosses(vectors: list[Row]) -> bool:
     """Whether two sides that are not neighbours meet."""
     count = len(vectors)
-    if count > 2000:  # quadratic: leave the long ones to the database
+    if count > 200:  # the work is quadratic: the database finds out about longer ones
         return False
     sides = [(vectors[i], vectors[(i + 1) % count]) for i in range(count)]
     normals = [_cross(a, b) for a, b in sides]

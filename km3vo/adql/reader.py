@@ -12,6 +12,8 @@ from km3vo.errors import AdqlError
 
 # How deep parentheses, subqueries and joins may be nested: Python needs about 12 frames a level.
 MAX_DEPTH = 40
+# How many tables a query may name in all, each time counted: names are looked up among them, and joins are planned.
+MAX_TABLES = 200
 # How many operands may be chained. Beyond, PostgreSQL's own stack is at risk.
 MAX_CHAIN = 500
 
@@ -33,6 +35,7 @@ class Reader:
         self._tokens = tokens(text, version)
         self._at = 0
         self._depth = 0
+        self._tables = 0
         self._expected: list[str] = []
         self.key = self._tokens[0].key
 
@@ -42,6 +45,14 @@ class Reader:
     def here(self) -> Token:
         """The token to be read next."""
         return self._tokens[self._at]
+
+    def behind_parentheses(self, first: int) -> str:
+        """The key of the first token from ``first`` on that is no opening parenthesis."""
+        ahead = first
+        # Deeper ones are refused anyway, and each level looks for itself.
+        while ahead <= MAX_DEPTH and self.peek(ahead) == "(":
+            ahead += 1
+        return self.peek(ahead)
 
     def peek(self, ahead: int = 1) -> str:
         """The key of a token further on."""
@@ -76,6 +87,12 @@ class Reader:
     def leave(self) -> None:
         """Come back from ``enter``."""
         self._depth -= 1
+
+    def one_more_table(self) -> None:
+        """Raises AdqlError when the query names too many tables."""
+        self._tables += 1
+        if self._tables > MAX_TABLES:
+            raise self.error(f"more than {MAX_TABLES} tables are named", hint="upload long lists and join with them")
 
     def counted(self, chain: list[object]) -> None:
         """Raises AdqlError when a chain of operators is too long."""
@@ -118,32 +135,26 @@ class Reader:
     def fail(self, *more: str) -> NoReturn:
         """Raise the error for a token that cannot stand here, saying which could."""
         token = self.here
+        before = self._tokens[self._at - 1] if self._at else token
+        # A word of another dialect was most likely read as an alias: look at what went before, too.
+        for word in (token, before):
+            if word.kind in ("regular", "word") and word.value.upper() in _FOREIGN:
+                hint = _FOREIGN[word.value.upper()]
+                raise self.error(f"{word.value} cannot stand here", word, hint)
+            if self.version == "2.0" and word.value.upper() in ("OFFSET", "ILIKE", "WITH"):
+                raise self.error(f"{word.value} is not part of ADQL 2.0", word, "ask for LANG=ADQL-2.1")
         wanted = list(dict.fromkeys([*self._expected, *more]))
         found = {"end": "the query ends here", "string": "unexpected string"}.get(
             token.kind, f"unexpected {self.text[token.start : token.end][:40]}"
         )
-        if self.version == "2.0":
-            hint = "this is new in ADQL 2.1: ask for LANG=ADQL-2.1" if self._is_new(token) else ""
-        else:
-            hint = ""
         shown = [_SHOWN.get(w, w) for w in wanted]
         if len(shown) > 10:
             shown = [*shown[:9], "..."]
         message = f"{found}; expected {' or '.join(shown)}" if shown else found
-        raise self.error(message, token, hint or self._hint(token, wanted))
+        raise self.error(message, token, self._hint(token, before, wanted))
 
-    def _is_new(self, token: Token) -> bool:
-        before = self._tokens[self._at - 1].value.upper() if self._at else ""
-        return before in ("OFFSET", "ILIKE") or token.value.upper() in ("OFFSET", "ILIKE", "WITH")
-
-    def _hint(self, token: Token, wanted: list[str]) -> str:
+    def _hint(self, token: Token, before: Token, wanted: list[str]) -> str:
         """What to write instead, where the mistake is a known one."""
-        before = self._tokens[self._at - 1] if self._at else token
-        # A mistyped or foreign word was most likely read as an alias: look at what went before, too.
-        for word in (token, before) if token.kind in ("number", "end", "regular", "word") else (token,):
-            hint = _FOREIGN.get(word.value.upper(), "") if word.kind in ("regular", "word") else ""
-            if hint:
-                return hint
         if token.key == "=" and before.key in ("=", "<", ">"):
             return "write = for equal, <> for unequal, <= and >= for the rest"
         if token.key == "*" and "<name>" in wanted:

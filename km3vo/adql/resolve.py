@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from km3vo.adql import casts, functions, geometry, udf, units
@@ -130,16 +131,25 @@ class Values:
                 hint = f"write {' or '.join(f'{table}.{node.parts[-1]}' for table in tables[:4])}"
                 raise self.error(node, f"{written} may mean more than one column", hint)
             if found:
-                place.uses += 1
-                if not place.inside_aggregate and not (place.grouped and found[0].sql in place.grouped):
-                    place.loose.append((node, spelled(found[0].name)))
-                return found[0]
+                return self._used(node, found[0], place)
             place = place.outer
         if len(node.parts) == 1:
             hits = scope.aliases.get(node.parts[0].folded, [])
             if len(hits) == 1:
                 return hits[0]
         raise self._unknown(node, scope)
+
+    def _used(self, node: ColumnRef, made: Value, place: Scope) -> Value:
+        """A column of a scope, which takes note of it."""
+        place.uses += 1
+        if place.inside_aggregate:
+            return made
+        if place.grouped is not None and made.shape is not None:
+            # GROUP BY has the published form; a hidden column beside it would not be grouped.
+            made = replace(made, shape=Shape(made.shape.kind, dali_sql=made.shape.dali))
+        if not (place.grouped and made.sql in place.grouped):
+            place.loose.append((node, spelled(made.name)))
+        return made
 
     def _unknown(self, node: ColumnRef, scope: Scope) -> AdqlError:
         written = ".".join(map(str, node.parts))
@@ -159,8 +169,8 @@ class Values:
             return self.error(node, f"there is no table {table} in FROM", f"there are {_some(shown)}")
         names = scope.names()
         hint = did_you_mean(name.text, names)
-        if not hint and name.delimited:
-            hint = "names go in double quotes, strings in single quotes"
+        if name.delimited:
+            hint = f"{hint} Names go in double quotes, strings in single quotes.".strip()
         return self.error(node, f"there is no column {written}", hint or f"there are {_some(names)}")
 
     # ------------------------------------------------------------------------------------ operators
@@ -170,7 +180,7 @@ class Values:
         constant = made.constant
         if isinstance(constant, int | float) and node.sign == "-":
             constant = -constant
-        type_ = wider(made.type, "INTEGER") if made.type == "SMALLINT" else made.type
+        type_: Type = "INTEGER" if made.type == "SMALLINT" else made.type
         piece = sql("(- {})" if node.sign == "-" else "(+ {})", self._widened(made))
         return Value(type_, piece, constant=constant, unit=made.unit)
 
@@ -189,7 +199,8 @@ class Values:
             pieces.append(sql(_OPERATORS[operator], self._widened(right)))
             unit = _unit(operator, unit, constant, right)
             constant = _folded(operator, constant, right.constant)
-            type_ = wider(wider(type_, right.type), "INTEGER")
+            type_ = wider(type_, right.type)
+            type_ = "INTEGER" if type_ == "SMALLINT" else type_
         return Value(type_, sql("({})", joined("", pieces)), constant=constant, unit=unit)
 
     def _concatenation(self, node: Chain, scope: Scope) -> Value:

@@ -33,11 +33,13 @@ class Selects(Tables):
         scope = Scope(outer=outer)
         tables = [self.table(table, scope, outer) for table in node.tables]
         where = self.condition(node.where, scope) if node.where else None
+        if node.group:
+            scope.grouped = set()
         group = self._group(node, scope)
         scope.loose.clear()
         scope.aggregates = True
-        if node.group:
-            scope.grouped = set(group)
+        if scope.grouped is not None:
+            scope.grouped.update(group)
         values = self._items(node, scope, shown)
         having = self.condition(node.having, scope) if node.having else None
         for value in values:

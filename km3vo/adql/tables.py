@@ -9,7 +9,7 @@ from km3vo.adql.conditions import Conditions
 from km3vo.adql.mistakes import did_you_mean
 from km3vo.adql.scope import Part, Relation, Scope
 from km3vo.adql.shapes import Shape
-from km3vo.adql.sources import Source, Sources, matches
+from km3vo.adql.sources import Source, Sources
 from km3vo.adql.sql import Sql, identifier, joined, sql
 from km3vo.adql.subquery import Resolved
 from km3vo.adql.tree import (
@@ -42,7 +42,7 @@ class Tables(Conditions):
     def __init__(self, query: str, sources: Sources):
         super().__init__(query, sources)
         self.used: set[tuple[str, ...]] = set()
-        self._common: list[Source] = []
+        self._common: dict[str, Source] = {}
         self._aliases = 0
 
     @abstractmethod
@@ -57,12 +57,12 @@ class Tables(Conditions):
     def common(self, name: Name, made: Resolved) -> str:
         """Make a query of WITH known; gives its name in the SQL."""
         physical = self.alias()
-        self._common.append(made.source(name, (physical,)))
+        self._common[name.folded] = made.source(name, (physical,))
         return physical
 
     def is_common(self, name: Name) -> Source | None:
         """The query of WITH that has this name."""
-        return next((source for source in self._common if matches(name, source.name[0])), None)
+        return self._common.get(name.folded)
 
     def table(self, node: From, scope: Scope, outer: Scope | None) -> Sql:
         """<table_reference>; adds to the scope what can be named from now on"""
@@ -94,7 +94,7 @@ class Tables(Conditions):
         if found:
             hint = f"write {' or '.join(source.qualified for source in found[:5])}"
             raise self.error(node, f"{written} may mean more than one table", hint)
-        names = [*self.sources.names(), *(source.qualified for source in self._common)]
+        names = [*self.sources.names(), *(source.qualified for source in self._common.values())]
         by_last = {name.rsplit(".", 1)[-1]: name for name in names}
         hint = did_you_mean(written, names)
         if not hint and len(node.parts) == 1:

@@ -109,8 +109,9 @@ def null(column: Column) -> Sql:
     type_ = of_column(column)
     if type_ in _CASTS:
         return sql(_CASTS[type_], sql("NULL"))
-    arrays = {"float": "NULL::float4[]", "short": "NULL::int2[]", "int": "NULL::int4[]", "long": "NULL::int8[]"}
-    return sql("NULL::bytea") if type_ == "BINARY" else sql(arrays.get(column.datatype, "NULL::float8[]"))
+    if type_ == "BINARY":
+        return sql("NULL::bytea")
+    return sql(_NULL_ARRAYS[column.datatype])
 
 
 def cast(piece: Sql, type_: Type) -> Sql:
@@ -128,4 +129,13 @@ _CASTS: dict[Type, str] = {
     "TIMESTAMP": "({})::timestamp",
     "BOOLEAN": "({})::bool",
     "NULL": "({})::text",
+}
+
+_NULL_ARRAYS: dict[str, str] = {
+    "boolean": "NULL::bool[]",
+    "short": "NULL::int2[]",
+    "int": "NULL::int4[]",
+    "long": "NULL::int8[]",
+    "float": "NULL::float4[]",
+    "double": "NULL::float8[]",
 }

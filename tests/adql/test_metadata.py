@@ -1,0 +1,328 @@
+"""What a result says about its columns, and how TOP, MAXREC and names go through."""
+
+from __future__ import annotations
+
+import astropy.units as u
+import psycopg
+import pytest
+from astropy.coordinates import Distance, SkyCoord
+from astropy.time import Time
+
+from km3vo.adql import FEATURES, FUNCTIONS, Sources, translate
+from km3vo.adql.udf import FUNCTIONS as UDFS
+from km3vo.catalog.model import Column
+from km3vo.errors import AdqlError
+from tests.adql.conftest import EVENTS, UPLOAD
+
+
+def _columns(items: str, sources: Sources, table: str = "events") -> tuple[Column, ...]:
+    return translate(f"SELECT {items} FROM {table}", sources).columns
+
+
+def test_a_plain_column_keeps_all_it_has(sky_sources: Sources) -> None:
+    assert translate("SELECT * FROM events", sky_sources).columns == EVENTS.columns
+    assert translate("SELECT * FROM TAP_UPLOAD.mine", sky_sources).columns == UPLOAD.columns
+    for query in (
+        "SELECT q.* FROM (SELECT * FROM events) AS q",
+        "WITH c AS (SELECT * FROM events) SELECT * FROM c",
+        "SELECT * FROM events UNION ALL SELECT * FROM events",
+        "SELECT DISTINCT * FROM events",
+    ):
+        assert translate(query, sky_sources).columns == EVENTS.columns
+
+
+def test_an_alias_changes_the_name_only(sky_sources: Sources) -> None:
+    renamed, quoted = _columns('ra AS Alpha, dec "my dec"', sky_sources)
+    assert (renamed.name, renamed.unit, renamed.ucd) == ("Alpha", "deg", "pos.eq.ra;meta.main")
+    assert quoted.name == "my dec"
+
+
+@pytest.mark.parametrize(
+    ("item", "datatype", "unit", "ucd"),
+    [
+        ("COUNT(*)", "long", None, "meta.number"),
+        ("AVG(ra)", "double", "deg", "pos.eq.ra;stat.mean"),
+        ("MAX(nhits)", "short", None, "meta.number;stat.max"),
+        ("MIN(energy)", "float", "GeV", "phys.energy;stat.min"),
+        ("SUM(nhits)", "long", None, None),
+        ("AVG(event_id)", "double", None, "meta.id;stat.mean"),
+    ],
+)
+def test_aggregates(sky_sources: Sources, item: str, datatype: str, unit: str | None, ucd: str | None) -> None:
+    (column,) = _columns(item, sky_sources)
+    assert (column.datatype, column.unit) == (datatype, unit)
+    if item != "SUM(nhits)":
+        assert column.ucd == ucd
+
+
+@pytest.mark.parametrize(
+    ("item", "datatype", "arraysize", "unit"),
+    [
+        ("2 * ra", "double", None, "deg"),
+        ("energy / mjd", "double", None, "GeV.d**-1"),
+        ("energy * energy", "float", None, "GeV**2"),
+        ("ra / dec", "double", None, None),
+        ("ra + 0.5", "double", None, "deg"),
+        ("ra + energy", "double", None, None),
+        ("SQRT(POWER(ra, 2) + POWER(dec, 2))", "double", None, "deg"),
+        ("RADIANS(ra)", "double", None, "rad"),
+        ("IN_UNIT(energy, 'TeV')", "double", None, "TeV"),
+        ("IN_UNIT(ra + 10, 'rad')", "double", None, "rad"),
+        ("DISTANCE(ra, dec, 1, 2)", "double", None, "deg"),
+        ("AREA(CIRCLE(ra, dec, 1))", "double", None, "deg**2"),
+        ("POINT(ra, dec)", "double", "2", "deg"),
+        ("CIRCLE(ra, dec, 1)", "double", "3", "deg"),
+        ("BOX(ra, dec, 1, 1)", "double", "*", "deg"),
+        ("CAST(ra AS REAL)", "float", None, "deg"),
+        ("CAST(ra AS VARCHAR(7))", "char", "7*", None),
+        ("'é'", "unicodeChar", "*", None),
+        ("'e'", "char", "*", None),
+        ("LOWER(author)", "unicodeChar", "*", None),
+        ("detector || author", "unicodeChar", "*", None),
+        ("detector || 'x'", "char", "*", None),
+        ("COALESCE(detector, 'é')", "unicodeChar", "*", None),
+        ("MIN(author)", "unicodeChar", "*", None),
+        ("MAX(obs_time)", "char", "*", None),
+        ("nhits + 1", "int", None, None),
+        ("event_id + nhits", "long", None, None),
+        ("1", "int", None, None),
+        ("10000000000", "long", None, None),
+        ("1.5", "double", None, None),
+        ("NULL", "char", "*", None),
+        ("CONTAINS(POINT(1, 2), CIRCLE(1, 2, 3))", "int", None, None),
+        ("ivo_healpix_index(5, ra, dec)", "long", None, None),
+        ("ivo_histogram(ra, 0, 360, 10)", "int", "12", None),
+    ],
+)
+def test_computed_columns(
+    sky: psycopg.Connection, sky_sources: Sources, item: str, datatype: str, arraysize: str | None, unit: str | None
+) -> None:
+    made = translate(f"SELECT TOP 1 {item} FROM events", sky_sources)
+    (column,) = made.columns
+    assert (column.datatype, column.arraysize, column.unit) == (datatype, arraysize, unit)
+    cursor = sky.execute(made.sql.encode())
+    assert cursor.description is not None
+    scalar = {
+        "int": "int4",
+        "long": "int8",
+        "float": "float4",
+        "double": "float8",
+        "char": "text",
+        "unicodeChar": "text",
+    }
+    wanted = scalar[datatype] + ("[]" if arraysize and "har" not in datatype else "")
+    if item == "MAX(obs_time)":
+        wanted = "timestamp"
+        assert column.xtype == "timestamp"
+    assert cursor.description[0].type_display == wanted
+
+
+def test_geometries_say_what_they_are(sky_sources: Sources) -> None:
+    columns = _columns("POINT(1, 2), CIRCLE(1, 2, 3), POLYGON(1, 2, 3, 4, 5, 7), BOX(1, 2, 3, 4)", sky_sources)
+    assert [column.xtype for column in columns] == ["point", "circle", "polygon", "polygon"]
+
+
+def test_names_are_unique_and_fit_the_database(sky: psycopg.Connection, sky_sources: Sources) -> None:
+    long = "x" * 100
+    items = f'ra, dec AS RA, ra AS ra_2, MAX(nhits), MAX(nhits), 1+1, nhits AS {long}, ra AS "_pos", 1 AS "a""b"'
+    made = translate(f"SELECT TOP 1 {items} FROM events GROUP BY ra, dec, nhits", sky_sources)
+    names = [column.name for column in made.columns]
+    assert names == ["ra", "RA_2", "ra_2_2", "max", "max_2", "col6", long, "_pos", 'a"b']
+    cursor = sky.execute(made.sql.encode())
+    assert [column.name for column in cursor.description or ()] == [column.sql for column in made.columns]
+    assert all(len(column.sql) <= 63 and not column.sql.startswith("_") for column in made.columns)
+
+
+def test_two_columns_of_one_name_in_a_subquery_may_not_be_named(sky_sources: Sources) -> None:
+    query = "SELECT {} FROM (SELECT ra, dec AS ra FROM events) AS q"
+    assert len(translate(query.format("*"), sky_sources).columns) == 2
+    with pytest.raises(AdqlError, match="more than one column"):
+        translate(query.format("ra"), sky_sources)
+
+
+def test_regular_names_match_in_any_case_and_delimited_ones_exactly(sky_sources: Sources) -> None:
+    for name in ("RA", "Ra", '"ra"', "EVENTS.rA", "Km3Net.Events.RA"):
+        assert _columns(name, sky_sources)[0].name == "ra"
+    with pytest.raises(AdqlError):
+        _columns('"RA"', sky_sources)
+    query = 'SELECT q.{} FROM (SELECT ra AS Alpha, dec AS "Delta" FROM events) AS q'
+    for name in ("alpha", "ALPHA", '"alpha"', '"Delta"'):
+        translate(query.format(name), sky_sources)
+    for name in ('"Alpha"', "delta", "Delta"):
+        with pytest.raises(AdqlError):
+            translate(query.format(name), sky_sources)
+
+
+def test_uploaded_names_match_in_any_case(sky_sources: Sources) -> None:
+    assert [column.name for column in _columns('ra, "RA", "my flux"', sky_sources, "tap_upload.Mine")][:2] == [
+        "RA",
+        "RA_2",
+    ]
+
+
+def test_top_and_maxrec(sky_sources: Sources) -> None:
+    def limit(query: str, maxrec: int | None) -> str:
+        return translate(query, sky_sources, maxrec=maxrec).sql.rsplit(" LIMIT ", 1)[-1]
+
+    assert limit("SELECT TOP 5 ra FROM events", 10) == "5"
+    assert limit("SELECT TOP 50 ra FROM events", 10) == "11"
+    assert limit("SELECT ra FROM events", 10) == "11"
+    assert limit("SELECT ra FROM events", 0) == "0"
+    assert limit("SELECT TOP 5 ra FROM events ORDER BY ra OFFSET 3", 10) == "5 OFFSET 3"
+    assert limit("SELECT TOP 5 ra FROM events UNION SELECT ra FROM events", 3) == "4"
+    assert translate("SELECT TOP 5 ra FROM events", sky_sources).top == 5
+    assert translate("SELECT TOP 5 ra FROM events UNION SELECT ra FROM events", sky_sources).top is None
+
+
+def test_the_tables_that_are_read(sky_sources: Sources) -> None:
+    query = """WITH c AS (SELECT * FROM events) SELECT * FROM c
+               WHERE EXISTS (SELECT 1 FROM TAP_UPLOAD.mine WHERE id = c.event_id)"""
+    assert translate(query, sky_sources).tables == {("km3net", "events"), ("TAP_UPLOAD", "mine")}
+
+
+def test_uploads_are_there_for_one_query() -> None:
+    published = Sources([EVENTS])
+    with_uploads = published.with_uploads([UPLOAD])
+    translate("SELECT * FROM TAP_UPLOAD.mine", with_uploads)
+    with pytest.raises(AdqlError):
+        translate("SELECT * FROM TAP_UPLOAD.mine", published)
+
+
+def test_grouping_is_checked_before_the_database(sky: psycopg.Connection, sky_sources: Sources) -> None:
+    good = [
+        "SELECT ra+1, COUNT(*) FROM events GROUP BY ra",
+        "SELECT ROUND(ra) AS r FROM events GROUP BY r HAVING MAX(dec) > 0 ORDER BY ROUND(ra), COUNT(*)",
+        "SELECT e.ra FROM events e GROUP BY e.ra HAVING EXISTS (SELECT 1 FROM TAP_UPLOAD.mine m WHERE m.ra = e.ra)",
+        'SELECT "region", AREA("region"), CENTROID("region") FROM events GROUP BY "region"',
+        "SELECT p, COORD1(p) FROM (SELECT POINT(ra, dec) AS p FROM events) AS q GROUP BY p",
+        "SELECT DISTANCE(ra, dec, 1, 2) FROM events GROUP BY DISTANCE(ra, dec, 1, 2)",
+        'SELECT AVG(DISTANCE(ra, dec, 1, 2)), MAX(AREA("region")) FROM events GROUP BY detector',
+        "SELECT MAX(ra) - MIN(ra) FROM events",
+        "SELECT POINT(ra, dec) FROM events GROUP BY ra, dec",
+        "SELECT DISTANCE(ra, dec, 1, 2) AS d FROM events GROUP BY ra, dec ORDER BY d",
+        "SELECT 'x', 1 FROM events GROUP BY detector",
+        "SELECT 1 FROM events HAVING COUNT(*) > 1",
+    ]
+    for query in good:
+        sky.execute(translate(query, sky_sources, maxrec=1).sql.encode())
+    bad = [
+        "SELECT ra, COUNT(*) FROM events",
+        "SELECT ra FROM events GROUP BY dec",
+        "SELECT ra+1 FROM events GROUP BY ra+2",
+        "SELECT dec FROM events GROUP BY ra HAVING MAX(ra) > 1",
+        "SELECT ra FROM events GROUP BY ra HAVING dec > 1",
+        "SELECT ra FROM events GROUP BY ra ORDER BY dec",
+        "SELECT * FROM events GROUP BY ra",
+        "SELECT ra FROM events HAVING COUNT(*) > 1",
+        "SELECT ra FROM events GROUP BY MAX(ra)",
+        "SELECT e.ra FROM events e GROUP BY e.ra HAVING EXISTS (SELECT 1 FROM TAP_UPLOAD.mine WHERE id = e.nhits)",
+    ]
+    for query in bad:
+        with pytest.raises(AdqlError):
+            translate(query, sky_sources)
+
+
+def test_joins_by_common_columns_name_them_once(sky: psycopg.Connection, sky_sources: Sources) -> None:
+    made = translate("SELECT * FROM events a JOIN events b USING (event_id, ra)", sky_sources, maxrec=1)
+    names = [column.name for column in made.columns]
+    assert names[:3] == ["event_id", "ra", "mjd"] and len(names) == 2 * len(EVENTS.columns) - 2
+    sky.execute(made.sql.encode())
+    for kind in ("", "LEFT", "RIGHT", "FULL"):
+        natural = translate(f"SELECT * FROM events a NATURAL {kind} JOIN events b", sky_sources, maxrec=1)
+        assert [column.name for column in natural.columns] == [column.name for column in EVENTS.columns]
+        sky.execute(natural.sql.encode())
+        assert "_pos" not in natural.sql
+
+
+def test_every_function_is_declared_and_every_declaration_works() -> None:
+    assert [feature.type.rsplit("#")[1] for feature in FEATURES][:2] == ["features-udf", "features-adqlgeo"]
+    assert all(feature.type == feature.type.lower() for feature in FEATURES)
+    declared = {signature.split("(")[0].upper() for signature, _ in FUNCTIONS}
+    assert declared == set(UDFS)
+
+
+# Of the IVOA's catalogue (EN-UDF 1.2) and of its definitions.
+@pytest.mark.parametrize(
+    ("call", "value"),
+    [
+        ("ivo_healpix_index(0, 1, 1)", 4),
+        ("ivo_healpix_index(17, 1, 1)", 81609757711),
+        ("ivo_healpix_index(17, 359, -1)", 73009064944),
+        ("ivo_healpix_index(17, POINT('ICRS', 1, 1))", 81609757711),
+        ("ivo_healpix_index(17, CENTROID(CIRCLE(359, -1, 3)))", 73009064944),
+        ("ivo_healpix_center(0, 6)", [180, 0]),
+        ("ivo_healpix_center(17, ivo_healpix_index(17, 23.4, 56.7))", [23.399843462947466, 56.70016214363192]),
+        ("ivo_nocasematch('abcabc', 'ab%')", 1),
+        ("ivo_nocasematch('ABcabc', 'ab__bc')", 1),
+        ("ivo_nocasematch('abcabc', '%BC')", 1),
+        ("ivo_nocasematch('abcabc', 'ABCABC')", 1),
+        ("ivo_nocasematch('abcabc', 'abcab')", 0),
+        ("ivo_hasword('Miller and Urey have', 'miller')", 1),
+        ("ivo_hasword('shows that a primordial', 'showing')", 1),
+        ("ivo_hasword('shown that a primordial', 'soup')", 0),
+        ("ivo_hasword('shown that a primordial', 'shown primordial')", 1),
+        ("ivo_hasword('shown that a primordial', 'shown soup')", 0),
+        ("ivo_hashlist_has('red#green#blue', 'red')", 1),
+        ("ivo_hashlist_has('Red#green#blue', 'red')", 1),
+        ("ivo_hashlist_has('red#green#blue', 're')", 0),
+        ("ivo_hashlist_has('red#green#blue', 'red#green')", 0),
+        ("ivo_interval_overlaps(-2, -3, 2, 3)", 0),
+        ("ivo_interval_overlaps(-2, 55.3, 2, 3)", 1),
+        ("ivo_interval_overlaps(2, 3, -2, 55.3)", 1),
+        ("ivo_interval_overlaps(-2, 55.3, 3, 2)", 0),
+        ("ivo_interval_overlaps(-2, 2, 2, 3)", 1),
+        ("ivo_to_jd(CAST('2000-01-01T12:00:00' AS TIMESTAMP))", 2451545.0),
+        ("ivo_to_mjd('2000-01-01T12:00:00')", 51544.5),
+        ("ivo_hms_to_degrees('12:34:56.7')", 188.73625),
+        ("ivo_hms_to_degrees('12h34m56.7s')", 188.73625),
+        ("ivo_dms_to_degrees('-00 30 00')", -0.5),
+        ("ivo_dms_to_degrees('+12:30')", 12.5),
+    ],
+)
+def test_functions_of_the_ivoa(sky: psycopg.Connection, sky_sources: Sources, call: str, value: object) -> None:
+    made = translate(f"SELECT TOP 1 {call} FROM events", sky_sources)
+    row = sky.execute(made.sql.encode()).fetchone()
+    assert row is not None
+    assert row[0] == pytest.approx(value, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("parallax", "motion", "radial"),
+    [(549.01, (-797.84, 10326.93), -110.51), (10.0, (1000.0, -2000.0), 50.0), (1.0, (0.0, 50000.0), 0.0)],
+)
+def test_stars_move_as_in_astropy(
+    sky: psycopg.Connection, sky_sources: Sources, parallax: float, motion: tuple[float, float], radial: float
+) -> None:
+    star = SkyCoord(
+        269.45402305 * u.deg,
+        4.66828815 * u.deg,
+        distance=Distance(parallax=parallax * u.mas),
+        pm_ra_cosdec=motion[0] * u.mas / u.yr,
+        pm_dec=motion[1] * u.mas / u.yr,
+        radial_velocity=radial * u.km / u.s,
+        obstime=Time(2000, format="jyear"),
+    )
+    wanted = star.apply_space_motion(Time(2050, format="jyear"))
+    call = f"ivo_epoch_prop_pos(269.45402305, 4.66828815, {parallax}, {motion[0]}, {motion[1]}, {radial}, 2000, 2050)"
+    row = sky.execute(translate(f"SELECT TOP 1 {call} FROM events", sky_sources).sql.encode()).fetchone()
+    assert row is not None
+    # astropy's routine (ERFA's starpm) adds the light's travel time and relativity: some milliarcseconds.
+    assert SkyCoord(*row[0], unit="deg").separation(wanted) < 20 * u.mas
+
+
+def test_aggregates_of_the_ivoa(sky: psycopg.Connection, sky_sources: Sources) -> None:
+    query = "SELECT ivo_string_agg(detector, '/'), ivo_histogram(event_id, 2, 6, 2) FROM events WHERE event_id < 8"
+    row = sky.execute(translate(query, sky_sources).sql.encode()).fetchone()
+    assert row is not None
+    assert sorted(row[0].split("/")) == ["ARCA"] * 5 + ["ORCA"] * 3
+    assert row[1] == [2, 2, 2, 2]
+
+
+def test_adql_differs_from_postgresql(sky: psycopg.Connection, sky_sources: Sources) -> None:
+    query = """SELECT TOP 1 LOG(10), LOG10(1000), ROUND(2.5), ROUND(-2.5), ROUND(2.345, 2), ROUND(1250, -2),
+        TRUNCATE(-2.7), MOD(-7.5, 2), 7/2, -7/2, 1./2, 'a\\' || 'b' FROM events
+        WHERE 'a\\b' LIKE 'a\\%' AND NOT 'A' LIKE 'a' AND 'A' ILIKE 'a'"""
+    row = sky.execute(translate(query, sky_sources).sql.encode()).fetchone()
+    assert row is not None
+    assert row[:-1] == pytest.approx((2.302585092994046, 3, 3, -3, 2.35, 1300, -2, -1.5, 3, -3, 0.5))
+    assert row[-1] == "a\\b"

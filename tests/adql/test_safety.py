@@ -1,0 +1,259 @@
+"""Whatever is typed: an answer or an AdqlError, no tables and no functions but the listed ones, in linear work."""
+
+from __future__ import annotations
+
+import ast
+import os
+import random
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import km3vo.adql
+from km3vo.adql import Sources, translate
+from km3vo.adql.sql import FUNCTIONS, Sql, identifier, joined, sql
+from km3vo.adql.sql import text as literal
+from km3vo.errors import AdqlError
+from tests.adql.statements import functions, relations
+
+# Longer on request: KM3VO_FUZZ_SECONDS=3600 pytest tests/adql/test_safety.py
+SECONDS = float(os.environ.get("KM3VO_FUZZ_SECONDS", "0"))
+MUTANTS = 4000
+
+_MINE = [
+    "SELECT TOP 5 e.ra, m.* FROM events AS e JOIN TAP_UPLOAD.mine m ON DISTANCE(e.ra, e.dec, m.ra, m.dec) < 0.1",
+    "SELECT detector, COUNT(*) AS n FROM events GROUP BY detector HAVING AVG(energy) > 1e3 ORDER BY n DESC OFFSET 1",
+    "WITH a AS (SELECT * FROM events WHERE nhits > 5) SELECT POINT(ra, dec), BOX(ra, dec, 1, 2) FROM a",
+    "SELECT ra FROM events WHERE 1 = CONTAINS(POINT('GALACTIC', ra, dec), POLYGON(1, 2, 3, 4, 5, 7))",
+    "SELECT ra FROM events WHERE nhits IN (1, 2) UNION (SELECT dec FROM events WHERE author IS NULL) ORDER BY 1",
+    "SELECT CAST(ra AS VARCHAR(3)) || 'x''y' FROM events WHERE author LIKE '%\\' AND obs_time > '2020-01-01'",
+    "SELECT IN_UNIT(ra, 'rad'), COALESCE(author, detector) FROM events NATURAL JOIN TAP_UPLOAD.mine",
+    "SELECT ivo_histogram(ra, 0, 360, 10), ivo_string_agg(detector, ',') FROM events WHERE good = 1",
+    "SELECT CENTROID(outline), AREA(outline) FROM TAP_UPLOAD.mine m WHERE EXISTS (SELECT 1 FROM events WHERE ra = id)",
+]
+_BITS = [
+    *list("();,.'\"*+-/<>=|$:[]{}%#@\\`~^&?_!"),
+    *(
+        "--",
+        "/*",
+        "*/",
+        "||",
+        "::",
+        "E'",
+        'U&"',
+        "\0",
+        "’",
+        "“",
+        "\n",
+        " ",
+        "\t",
+        "é",
+        "𝕏",
+        "0x1",
+        "1e",
+        "1e999",
+        "''",
+        '""',
+    ),
+    *(
+        "pg_sleep(1)",
+        "pg_catalog.pg_class",
+        "_pos",
+        '"_pos"',
+        "current_user",
+        "; DROP TABLE x",
+        "' OR 1=1 --",
+        "$$",
+        "\\x",
+    ),
+    *(
+        "SELECT",
+        "FROM",
+        "WHERE",
+        "NOT",
+        "NULL",
+        "IN",
+        "AS",
+        "TOP 3",
+        "UNION",
+        "WITH",
+        "ON",
+        "JOIN",
+        "EXISTS",
+        "COUNT(*)",
+    ),
+]
+
+
+def _mutants(seeds: list[str], rng: random.Random) -> Any:
+    """Queries with words swapped, dropped, doubled and put in."""
+    words = [word for seed in seeds for word in seed.split()] + _BITS * 3
+    while True:
+        parts = rng.choice(seeds).split(" ")
+        for _ in range(rng.choice([0, 1, 1, 1, 2, 4])):
+            at, kind = rng.randrange(len(parts) + 1), rng.random()
+            if kind < 0.35:
+                parts.insert(at, rng.choice(words))
+            elif kind < 0.6 and len(parts) > 1:
+                del parts[at - 1]
+            elif kind < 0.8:
+                parts[at - 1] = rng.choice(words)
+            elif parts[at - 1]:
+                word = parts[at - 1]
+                place = rng.randrange(len(word) + 1)
+                parts[at - 1] = word[:place] + rng.choice(_BITS) + word[place:]
+        yield " ".join(parts)
+
+
+def _tables(sources: Sources) -> set[str]:
+    return {str(identifier(*source.relation)) for source in (*sources.all, *sources._uploads)}
+
+
+def _check(text: str, sources: Sources, tables: set[str]) -> bool:
+    """Translate; whatever comes is an answer with listed things only, or an AdqlError that can be shown."""
+    try:
+        made = translate(text, sources, maxrec=10)
+    except AdqlError as error:
+        assert str(error) and error.message
+        return False
+    assert functions(made.sql) <= FUNCTIONS, made.sql
+    own = {f'"t{n}"' for n in range(1, 200)}
+    assert relations(made.sql) <= tables | own, made.sql
+    names = [column.sql for column in made.columns]
+    assert len(set(names)) == len(names) and all(len(name.encode()) <= 63 for name in names)
+    return True
+
+
+def test_mutated_queries(sky_sources: Sources) -> None:
+    rng, tables, accepted = random.Random(20240101), _tables(sky_sources), 0
+    mutants = _mutants(_MINE, rng)
+    stop = time.monotonic() + SECONDS
+    tried = 0
+    while tried < MUTANTS or time.monotonic() < stop:
+        tried += 1
+        accepted += _check(next(mutants), sky_sources, tables)
+    assert accepted > tried / 100, "the mutants are too wild to test anything"
+
+
+def test_mutated_cases(cases: list[dict[str, Any]], groups: dict[str, Sources]) -> None:
+    rng = random.Random(7)
+    seeds = [case["adql"] for case in cases if case["schema"] == "lyonetia"]
+    sources, mutants = groups["lyonetia"], _mutants(seeds, rng)
+    tables = _tables(sources)
+    for _ in range(MUTANTS):
+        _check(next(mutants), sources, tables)
+
+
+def test_random_characters(sky_sources: Sources) -> None:
+    rng, tables = random.Random(1), _tables(sky_sources)
+    alphabet = "".join(_BITS) + "SELECT ra FROM events WHERE 0123456789"
+    for _ in range(MUTANTS):
+        text = "SELECT " + "".join(rng.choices(alphabet, k=rng.randint(1, 60)))
+        _check(text, sky_sources, tables)
+
+
+# ------------------------------------------------------------------------------------------ how much work
+
+_GROWING = {
+    "parentheses": lambda n: "SELECT " + "(" * n + "ra" + ")" * n + " FROM events",
+    "subqueries": lambda n: "SELECT * FROM " + "(SELECT * FROM " * n + "events" + ") AS q" * n,
+    "conditions in parentheses": lambda n: "SELECT ra FROM events WHERE " + "(" * n + "ra = 1" + ")" * n,
+    "joins in parentheses": lambda n: "SELECT ra FROM " + "(" * n + "events a JOIN events b ON a.ra = b.ra" + ")" * n,
+    "operands in parentheses": lambda n: "(" * n + "SELECT ra FROM events" + ")" * n,
+    "functions": lambda n: "SELECT " + "ABS(" * n + "ra" + ")" * n + " FROM events",
+    "NOT": lambda n: "SELECT ra FROM events WHERE " + "NOT " * n + "ra = 1",
+    "minus signs": lambda n: "SELECT " + "- " * n + "ra FROM events",
+    "OR": lambda n: "SELECT ra FROM events WHERE " + " OR ".join(["ra = 1"] * n),
+    "plus": lambda n: "SELECT " + " + ".join(["1"] * n) + " FROM events",
+    "concatenations": lambda n: "SELECT " + " || ".join(["'a'"] * n) + " FROM events",
+    "UNION": lambda n: " UNION ".join(["SELECT ra FROM events"] * n),
+    "joins": lambda n: "SELECT 1 FROM events t" + "".join(f" JOIN events t{i} ON t.ra = t{i}.ra" for i in range(n)),
+    "IN": lambda n: "SELECT ra FROM events WHERE event_id IN (" + ", ".join(map(str, range(n))) + ")",
+    "columns": lambda n: "SELECT " + ", ".join(["ra"] * n) + " FROM events",
+    "vertices": lambda n: "SELECT POLYGON(" + ", ".join(["1, 2"] * n) + ") FROM events",
+    "adjacent strings": lambda n: "SELECT " + "'a'\n" * n + " FROM events",
+    "an endless string": lambda n: "SELECT '" + "a" * n,
+    "an endless name": lambda n: 'SELECT "' + "a" * n,
+    "dashes": lambda n: "SELECT " + "-" * n,
+    "open parentheses": lambda n: "SELECT " + "(" * n,
+    "tables": lambda n: "SELECT 1 FROM " + ", ".join(f"events t{i}" for i in range(n)),
+    "WITH": lambda n: "WITH " + ", ".join(f"t{i} AS (SELECT ra FROM events)" for i in range(n)) + " SELECT ra FROM t0",
+}
+
+
+def _work(text: str, sources: Sources) -> int:
+    """The number of Python calls that a translation makes: time, but for the machine's mood."""
+    calls = 0
+
+    def count(frame: object, event: str, argument: object) -> None:
+        nonlocal calls
+        calls += 1
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        translate(text, sources)
+    except AdqlError:
+        pass
+    finally:
+        sys.setprofile(before)
+    return calls
+
+
+@pytest.mark.parametrize("what", _GROWING)
+def test_work_grows_no_faster_than_the_query(sky_sources: Sources, what: str) -> None:
+    small, large = (_work(_GROWING[what](n), sky_sources) for n in (25, 100))
+    # Of tables each is held against the others, up to a fixed number of them.
+    assert large < (16 if what in ("joins", "tables") else 6) * small + 2000
+
+
+@pytest.mark.parametrize("what", _GROWING)
+def test_enormous_queries_are_refused_or_answered(sky_sources: Sources, what: str) -> None:
+    text = _GROWING[what](10_000)
+    # 40 levels may each look once at what follows; and a question of 200 tables is large but bounded.
+    assert _work(text, sky_sources) < 60 * len(text) + 1_000_000
+
+
+def test_a_megabyte_is_refused_unread(sky_sources: Sources) -> None:
+    text = "SELECT ra FROM events WHERE " + " OR ".join(["ra = 1"] * 100_000)
+    with pytest.raises(AdqlError, match="characters long"):
+        translate(text, sky_sources)
+    assert _work(text, sky_sources) < 100
+
+
+# -------------------------------------------------------------------------------------- pieces of SQL
+
+
+def test_templates_take_pieces_only() -> None:
+    assert sql("{} = {}", identifier('a"b'), literal("it's")) == "\"a\"\"b\" = 'it''s'::text"
+    for unsafe in ("ra", "'; DROP TABLE events; --"):
+        with pytest.raises(TypeError):
+            sql("SELECT {}", unsafe)  # type: ignore[arg-type]
+        with pytest.raises(TypeError):
+            joined(", ", [unsafe])  # type: ignore[list-item]
+    for name in ("", "a\0b", "x" * 64, "é" * 32):
+        with pytest.raises(ValueError, match="identifier"):
+            identifier(name)
+
+
+def test_braces_in_a_query_are_no_templates(sky_sources: Sources) -> None:
+    made = translate("SELECT '{0} {} {x}' || '}{' AS \"{}\" FROM events", sky_sources)
+    assert "'{0} {} {x}'" in made.sql and '"{}"' in made.sql
+
+
+def test_sql_is_made_in_one_module_from_constant_templates() -> None:
+    folder = Path(km3vo.adql.__file__).parent
+    for file in folder.glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
+                continue
+            if node.func.id == "Sql":
+                assert file.name == "sql.py", f"{file.name}:{node.lineno} makes SQL by hand"
+            if node.func.id in ("sql", "joined"):
+                # A literal, a choice between literals, or a table of them: never anything put together.
+                for part in ast.walk(node.args[0]):
+                    assert not isinstance(part, ast.JoinedStr | ast.BinOp | ast.Call), f"{file.name}:{node.lineno}"
+    assert issubclass(Sql, str)
