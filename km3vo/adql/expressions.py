@@ -367,9 +367,10 @@ class Expressions(Reader):
             plural = "argument" if most == 1 else "arguments"
             counts = "no" if most == 0 else str(least) if least == most else f"{least} or {most}"
             usage = USAGE.get(name, f"{name} takes {counts} {plural}")
-            raise self.error(
-                f"these are not the arguments that {name} takes", call, f"write {usage}" if name in USAGE else usage
-            )
+            hint = f"write {usage}" if name in USAGE else usage
+            if self.version == "2.0":
+                hint += "; some forms need LANG=ADQL-2.1"
+            raise self.error(f"these are not the arguments that {name} takes", call, hint)
         geometric = arguments if name in ("CONTAINS", "INTERSECTS", "AREA", "CENTROID", "COORDSYS") else []
         for argument in geometric:
             if not _may_be_geometry(argument):

@@ -288,7 +288,7 @@ def test_functions_of_the_ivoa(sky: psycopg.Connection, sky_sources: Sources, ca
 
 @pytest.mark.parametrize(
     ("parallax", "motion", "radial"),
-    [(549.01, (-797.84, 10326.93), -110.51), (10.0, (1000.0, -2000.0), 50.0), (1.0, (0.0, 50000.0), 0.0)],
+    [(549.01, (-797.84, 10326.93), -110.51), (10.0, (1000.0, -2000.0), 50.0), (1.0, (0.0, 5000.0), 0.0)],
 )
 def test_stars_move_as_in_astropy(
     sky: psycopg.Connection, sky_sources: Sources, parallax: float, motion: tuple[float, float], radial: float
@@ -300,10 +300,10 @@ def test_stars_move_as_in_astropy(
         pm_ra_cosdec=motion[0] * u.mas / u.yr,
         pm_dec=motion[1] * u.mas / u.yr,
         radial_velocity=radial * u.km / u.s,
-        obstime=Time(2000, format="jyear"),
+        obstime=Time(1990, format="jyear"),
     )
-    wanted = star.apply_space_motion(Time(2050, format="jyear"))
-    call = f"ivo_epoch_prop_pos(269.45402305, 4.66828815, {parallax}, {motion[0]}, {motion[1]}, {radial}, 2000, 2050)"
+    wanted = star.apply_space_motion(Time(2020, format="jyear"))
+    call = f"ivo_epoch_prop_pos(269.45402305, 4.66828815, {parallax}, {motion[0]}, {motion[1]}, {radial}, 1990, 2020)"
     row = sky.execute(translate(f"SELECT TOP 1 {call} FROM events", sky_sources).sql.encode()).fetchone()
     assert row is not None
     # astropy's routine (ERFA's starpm) adds the light's travel time and relativity: some milliarcseconds.
