@@ -13,6 +13,7 @@ import click
 from rich.console import Console
 
 from km3vo import __version__
+from km3vo.adql.command import command as adql
 from km3vo.check.command import check
 from km3vo.errors import Km3voError, SetupError
 from km3vo.settings import Settings
@@ -22,7 +23,7 @@ from km3vo.store.release_command import release
 if TYPE_CHECKING:
     from km3vo.store.database import Database
 
-console = Console(stderr=True, highlight=False)
+console = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 class Commands(click.Group):
@@ -142,7 +143,7 @@ def load(table: str, files: tuple[Path, ...]) -> None:
         click.echo(f"{file.name}: {before}")
 
 
-for group in (release, token, grant, access, check):
+for group in (adql, release, token, grant, access, check):
     main.add_command(group)
 
 
