@@ -3,7 +3,8 @@
 A piece is made in one of four ways only: from a template that stands in this package's code, from an identifier,
 from a string, from a number. Templates take pieces and nothing but pieces. So no text of a user reaches the
 database except as a quoted identifier or as an encoded literal, whatever the rest of the package does.
-(SQLAlchemy Core gives the same promise; it needed 1.5 ms for a cone search where this needs 0.05.)
+(SQLAlchemy Core gives the same promise; building and compiling a cone search took it 0.80 ms of CPU time, where the
+whole translation here took 0.47, on the same machine in the same minute.)
 """
 
 from __future__ import annotations

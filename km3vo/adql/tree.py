@@ -10,12 +10,27 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Node:
     """Anything in the tree. ``start`` and ``end`` are offsets in the text of the query."""
 
-    start: int = field(default=-1, kw_only=True, compare=False, repr=False)
-    end: int = field(default=-1, kw_only=True, compare=False, repr=False)
+    start: int = field(default=-1, kw_only=True)
+    end: int = field(default=-1, kw_only=True)
+
+    # Once for all nodes: made anew for each class, these would take a fifth of the package's time to import.
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other):
+            return False
+        return all(getattr(self, name) == getattr(other, name) for name in _fields(self))
+
+    def __repr__(self) -> str:
+        parts = ", ".join(f"{name}={getattr(self, name)!r}" for name in _fields(self))
+        return f"{type(self).__name__}({parts})"
+
+
+def _fields(node: Node) -> tuple[str, ...]:
+    """What a node says: all its fields but the place, which is for keywords only."""
+    return type(node).__match_args__
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,38 +52,38 @@ class Name:
 # ---------------------------------------------------------------------------------------------- values
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Value(Node):
     """<value_expression>"""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Number(Value):
     """<unsigned_numeric_literal>, as written."""
 
     text: str
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class String(Value):
     """<character_string_literal>, without its quotes."""
 
     text: str
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Null(Value):
     """The word NULL as a value."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class ColumnRef(Value):
     """<column_reference>: up to three qualifiers and a column."""
 
     parts: tuple[Name, ...]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Call(Value):
     """A function with its arguments; ``name`` is in capitals. A coordinate system in front is kept apart."""
 
@@ -77,7 +92,7 @@ class Call(Value):
     system: Value | None = None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Aggregate(Value):
     """<set_function_specification>; ``argument`` is None for COUNT(*)."""
 
@@ -86,7 +101,7 @@ class Aggregate(Value):
     distinct: bool = False
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Cast(Value):
     """<cast_specification>; ``target`` in capitals, ``length`` for CHAR(n) and VARCHAR(n)."""
 
@@ -95,7 +110,7 @@ class Cast(Value):
     length: int | None = None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Signed(Value):
     """<factor> with a sign."""
 
@@ -103,7 +118,7 @@ class Signed(Value):
     argument: Value
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Chain(Value):
     """Operators of one precedence, to be worked off from the left: + and -, or * and /, or ||."""
 
@@ -111,7 +126,7 @@ class Chain(Value):
     rest: list[tuple[str, Value]]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Parenthesis(Value):
     """A value in parentheses."""
 
@@ -121,12 +136,12 @@ class Parenthesis(Value):
 # ------------------------------------------------------------------------------------------ conditions
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Condition(Node):
     """<search_condition>"""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Comparison(Condition):
     """<comparison_predicate>; != is kept as <>."""
 
@@ -135,7 +150,7 @@ class Comparison(Condition):
     right: Value
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Logic(Condition):
     """Conditions joined by AND, or by OR."""
 
@@ -143,21 +158,21 @@ class Logic(Condition):
     arguments: list[Condition]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Not(Condition):
     """<boolean_factor> with NOT."""
 
     argument: Condition
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Grouped(Condition):
     """A condition in parentheses."""
 
     argument: Condition
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Between(Condition):
     """<between_predicate>"""
 
@@ -167,7 +182,7 @@ class Between(Condition):
     negated: bool = False
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class In(Condition):
     """<in_predicate>"""
 
@@ -176,7 +191,7 @@ class In(Condition):
     negated: bool = False
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Like(Condition):
     """<like_predicate>; ``operator`` is LIKE or ILIKE."""
 
@@ -186,7 +201,7 @@ class Like(Condition):
     negated: bool = False
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class IsNull(Condition):
     """<null_predicate>"""
 
@@ -194,7 +209,7 @@ class IsNull(Condition):
     negated: bool = False
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Exists(Condition):
     """<exists_predicate>"""
 
@@ -204,14 +219,14 @@ class Exists(Condition):
 # --------------------------------------------------------------------------------------------- queries
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Star(Node):
     """* or table.*"""
 
     parts: tuple[Name, ...] = ()
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Item(Node):
     """<derived_column>: a value and perhaps its name."""
 
@@ -219,7 +234,7 @@ class Item(Node):
     alias: Name | None = None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class TableRef(Node):
     """<table_name> [AS alias]"""
 
@@ -227,7 +242,7 @@ class TableRef(Node):
     alias: Name | None = None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Derived(Node):
     """<derived_table> AS alias"""
 
@@ -235,7 +250,7 @@ class Derived(Node):
     alias: Name
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Join(Node):
     """<qualified_join>; at most one of ``natural``, ``on`` and ``using`` is set."""
 
@@ -250,7 +265,7 @@ class Join(Node):
 From = TableRef | Derived | Join
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Order(Node):
     """<order_by_term>"""
 
@@ -258,7 +273,7 @@ class Order(Node):
     descending: bool = False
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Select(Node):
     """<select_query>"""
 
@@ -271,7 +286,7 @@ class Select(Node):
     having: Condition | None = None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class SetChain(Node):
     """Operands joined by UNION and EXCEPT, or by INTERSECT; ``rest`` has (operator, ALL, operand)."""
 
@@ -279,7 +294,7 @@ class SetChain(Node):
     rest: list[tuple[str, bool, Body]]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Query(Node):
     """<select_expression>, and with ``tables`` the whole <query_specification>."""
 

@@ -288,7 +288,7 @@ def test_functions_of_the_ivoa(sky: psycopg.Connection, sky_sources: Sources, ca
 
 @pytest.mark.parametrize(
     ("parallax", "motion", "radial"),
-    [(549.01, (-797.84, 10326.93), -110.51), (10.0, (1000.0, -2000.0), 50.0), (1.0, (0.0, 5000.0), 0.0)],
+    [(549.01, (-797.84, 10326.93), -110.51), (10.0, (1000.0, -2000.0), 50.0), (20.0, (0.0, 5000.0), 0.0)],
 )
 def test_stars_move_as_in_astropy(
     sky: psycopg.Connection, sky_sources: Sources, parallax: float, motion: tuple[float, float], radial: float

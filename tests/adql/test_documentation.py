@@ -1,0 +1,40 @@
+"""docs/adql.md tells of everything that is declared, and its recipes work."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import km3vo.adql
+from km3vo.adql import FEATURES, FUNCTIONS, parse
+from km3vo.adql.lexer import MAX_LENGTH
+from km3vo.adql.polygons import MAX_VERTICES
+from km3vo.adql.reader import MAX_CHAIN, MAX_DEPTH, MAX_TABLES
+
+PAGE = (Path(__file__).parents[2] / "docs" / "adql.md").read_text()
+
+
+def test_every_function_and_feature_is_documented() -> None:
+    for signature, _ in FUNCTIONS:
+        assert f"`{signature}`" in PAGE, signature
+    for feature in FEATURES[1:]:
+        row = next(line for line in PAGE.splitlines() if f"`{feature.type.split('#')[1]}`" in line)
+        assert {form for form, _ in feature.forms} == set(re.findall(r"\b[A-Z][A-Z_0-9]+\b", row))
+
+
+def test_every_module_is_named() -> None:
+    modules = {file.stem for file in Path(km3vo.adql.__file__).parent.glob("*.py")} - {"__init__", "tables_file"}
+    assert modules <= set(re.findall(r"`(\w+)`", PAGE))
+
+
+def test_the_limits_are_those_of_the_code() -> None:
+    for limit in (MAX_LENGTH, MAX_DEPTH, MAX_CHAIN, MAX_TABLES, MAX_VERTICES):
+        assert f"{limit:,}" in PAGE
+
+
+def test_the_recipes_are_adql() -> None:
+    blocks = re.findall(r"```sql\n(.*?)```", PAGE, re.DOTALL)
+    assert len(blocks) == 3
+    for block in blocks:
+        for query in re.split(r"\n(?=SELECT)", block.strip()):
+            parse(query)
