@@ -77,7 +77,7 @@ def _curation(settings: Settings, about: Summary) -> etree._Element:
     publisher = settings.publisher
     citation = about.citation
     element = plain.curation(plain.publisher(publisher.name, {"ivo-id": identifier(settings, "organisation")}))
-    for name in citation.creators if citation else (publisher.name,):
+    for name in (citation and citation.creators) or (publisher.name,):
         element.append(plain.creator(plain.name(name)))
     if citation and _DATE.fullmatch(citation.publication_date or ""):
         element.append(plain.date(str(citation.publication_date), role="Issued"))

@@ -164,4 +164,4 @@ def _times(start: float | None, end: float | None) -> str | None:
 
     first, last = (Time([mjd], format="mjd", scale="tdb") for mjd in (start, end))
     days = TimeMOC.from_time_ranges(first, last, delta_t=TimeDelta(1, format="jd", scale="tdb"))
-    return "t" + " ".join(str(days.to_string("ascii")).split())
+    return " ".join(str(days.to_string("ascii")).split())

@@ -1,0 +1,167 @@
+"""Whole lists: made once, the same rows in every format, never an embargoed one."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pyarrow.parquet as pq
+import pytest
+from astropy.table import Table
+
+from km3vo.store import coverage
+from km3vo.store.database import OWNER, Database
+from tests.conftest import Server, serve
+from tests.registry.conftest import tell
+
+READERS = {"fits": "fits", "vot": "votable", "csv": "ascii.csv", "ecsv": "ascii.ecsv"}
+
+
+@pytest.fixture
+def running(copy_published: Database, tmp_path: Path) -> Iterator[tuple[Server, Database]]:
+    """A service of a database that the test may change."""
+    with serve(copy_published, tmp_path, announce_seconds=0, promote_seconds=0) as server:
+        tell(server, copy_published)
+        yield server, copy_published
+
+
+def events(database: Database, where: str = "true") -> set[str]:
+    with database.connect(OWNER) as owner:
+        return {name for (name,) in owner.execute(f"SELECT event_id FROM km3net.events WHERE {where}")}
+
+
+def test_all_formats_hold_the_public_rows_and_no_others(announced: Server, published: Database) -> None:
+    public = events(published, "_access = 'p'")
+    assert 100 < len(public) < len(events(published))
+    url = f"{announced.url}/download/km3net/events"
+    parquet = pq.read_table(io.BytesIO(httpx.get(f"{url}.parquet").content))
+    assert set(parquet["event_id"].to_pylist()) == public
+    names = [column.name for column in announced.app.state.service.published.table("km3net.events").columns]
+    assert parquet.column_names == names
+    for extension, form in READERS.items():
+        content = httpx.get(f"{url}.{extension}").content
+        table = Table.read(io.BytesIO(content), format=form)
+        assert table.colnames == names
+        assert sorted(str(name).strip() for name in table["event_id"]) == sorted(public), extension
+        assert sorted(table["energy"]) == pytest.approx(sorted(parquet["energy"].to_pylist()))
+
+
+def test_a_file_is_made_once_and_has_its_checksum(announced: Server) -> None:
+    url = f"{announced.url}/download/ant20_01/main.csv"
+    first, second = httpx.get(url), httpx.get(url)
+    assert first.content == second.content
+    digest = hashlib.sha256(first.content).hexdigest()
+    assert first.headers["etag"] == f'"{digest}"'
+    assert first.headers["last-modified"] == second.headers["last-modified"]
+    assert httpx.get(f"{url}.sha256").text == f"{digest}  ant20_01.main-1.csv\n"
+    assert 'filename="ant20_01.main-1.csv"' in first.headers["content-disposition"]
+    assert httpx.get(url, headers={"If-None-Match": f'"{digest}"'}).status_code == 304
+    assert httpx.head(url).headers["content-length"] == str(len(first.content))
+    numbered = httpx.get(f"{announced.url}{first.headers['content-location']}")
+    assert numbered.content == first.content
+    assert "immutable" in numbered.headers["cache-control"]
+    assert "immutable" not in first.headers["cache-control"]
+    (entry,) = [
+        entry
+        for entry in httpx.get(f"{announced.url}/download/ant20_01/main.json").json()["files"]
+        if entry["url"].endswith("/1.csv")
+    ]
+    assert (entry["sha256"], entry["bytes"]) == (digest, len(first.content))
+
+
+def test_a_download_goes_on_where_it_broke_off(announced: Server) -> None:
+    url = f"{announced.url}/download/icecube/ps3yr.vot"
+    whole = httpx.get(url)
+    assert whole.headers["accept-ranges"] == "bytes"
+    assert "content-encoding" not in whole.headers  # a part of a compressed file would be of no use
+    middle = len(whole.content) // 2
+    part = httpx.get(url, headers={"Range": f"bytes={middle}-", "If-Range": whole.headers["etag"]})
+    assert (part.status_code, part.content) == (206, whole.content[middle:])
+    changed = httpx.get(url, headers={"Range": f"bytes={middle}-", "If-Range": '"another"'})
+    assert (changed.status_code, changed.content) == (200, whole.content)
+    assert httpx.get(url, headers={"Range": f"bytes={len(whole.content)}-"}).status_code == 416
+
+
+def test_many_at_once_get_one_file(running: tuple[Server, Database]) -> None:
+    server, _ = running
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(lambda _: httpx.get(f"{server.url}/download/icecube/ps3yr.ecsv"), range(8)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({answer.headers["etag"] for answer in answers}) == 1
+    assert len({answer.headers["last-modified"] for answer in answers}) == 1
+
+
+def test_a_release_makes_a_new_edition_and_the_old_one_is_kept(running: tuple[Server, Database]) -> None:
+    server, database = running
+    url = f"{server.url}/download/km3net/events"
+    old = httpx.get(f"{url}.csv")
+    with database.connect(OWNER, autocommit=True) as owner:
+        row = owner.execute("SELECT event_id FROM km3net.events WHERE _access = 'e' ORDER BY 1 LIMIT 1").fetchone()
+        assert row is not None
+        assert row[0] not in old.text
+        from km3vo.store import release_decisions
+
+        table = server.app.state.service.published.table("km3net.events")
+        release_decisions.release_early(owner, table, row[0], at=None, reason="test", who="test")
+    assert httpx.get(f"{url}.csv").content == old.content  # decided, but not released yet
+    from km3vo.store import release
+    from km3vo.store.database import SERVICE
+
+    with database.connect(SERVICE, autocommit=True) as service:
+        release.run(service, [table])
+    new = httpx.get(f"{url}.csv")
+    assert row[0] in new.text
+    assert len(new.text.splitlines()) == len(old.text.splitlines()) + 1
+    assert httpx.get(f"{url}/1.csv").content == old.content
+    assert httpx.get(f"{url}/2.csv").content == new.content
+    assert httpx.get(f"{url}/1.fits").status_code == 200  # from the Parquet file that was kept
+    assert httpx.get(f"{url}/3.csv").status_code == 404
+
+
+def test_an_edition_that_nobody_asked_for_cannot_be_had_later(running: tuple[Server, Database]) -> None:
+    server, database = running
+    table = server.app.state.service.published.table("antares.data")
+    with database.connect(OWNER, autocommit=True) as owner:
+        owner.execute("DELETE FROM antares.data WHERE id = (SELECT min(id) FROM antares.data)")
+    coverage.refresh(database, table, force=True)
+    answer = httpx.get(f"{server.url}/download/antares/data/1.csv")
+    assert answer.status_code == 404
+    assert "never made into a file" in answer.text
+    assert httpx.get(f"{server.url}/download/antares/data/2.csv").status_code == 200
+
+
+def test_a_file_that_was_lost_is_made_again(running: tuple[Server, Database]) -> None:
+    server, _ = running
+    url = f"{server.url}/download/antares/data.csv"
+    first = httpx.get(url)
+    for file in (server.settings.downloads / "antares.data").glob("*.csv"):
+        file.write_bytes(b"cut off")
+    second = httpx.get(url)
+    assert second.text.splitlines()[-1] == first.text.splitlines()[-1]
+    assert not list((server.settings.downloads / "antares.data").glob(".*.csv.*"))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "ant20_01/main.exe",
+        "ant20_01/none.csv",
+        "ant20_01/main/x.csv",
+        "ant20_01/main/0.csv",
+        "ant20_01/main/9999999999.csv",
+        "ant20_01/..%2F..%2Fetc.csv",
+    ],
+)
+def test_what_is_not_there_is_not_there(announced: Server, path: str) -> None:
+    assert httpx.get(f"{announced.url}/download/{path}").status_code == 404
+
+
+def test_the_files_say_where_they_come_from(announced: Server) -> None:
+    text = httpx.get(f"{announced.url}/download/ant20_01/main.vot").text
+    for words in ("ivo://km3net.org/ant20_01/main", "ANTARES Collaboration", "CC BY 4.0", 'name="edition"'):
+        assert words in text
+    assert "simulated" in httpx.get(f"{announced.url}/download/km3net/events.vot").text
