@@ -117,6 +117,12 @@ def test_the_repair_runs_before_anything_is_installed() -> None:
 # In a database
 
 
+def ensure_recorded(connection: pgsphere.Connection) -> None:
+    """Make pgSphere; skip the test where that could only be done without a record as an extension."""
+    if "without a record" in pgsphere.ensure(connection):
+        pytest.skip("PostgreSQL refuses the packaged script, and the mended one is not installed: scripts/install.sh")
+
+
 def cone(conninfo: str) -> object:
     """Whether a point and one too far away are in a circle, and in a MOC."""
     with psycopg.connect(conninfo) as connection:
@@ -129,14 +135,14 @@ def cone(conninfo: str) -> object:
 def test_it_is_made_once(bare: str) -> None:
     with psycopg.connect(bare) as connection:
         assert " was created" in pgsphere.ensure(connection)
-        assert pgsphere.ensure(connection).endswith(" is there.")
+        assert " is there" in pgsphere.ensure(connection)
     assert cone(bare) == (True, False, True, False)
 
 
 def test_it_follows_its_own_updates_later(bare: str) -> None:
     """Whatever script it was made from: it bears a version that newer packages have updates for."""
     with psycopg.connect(bare) as connection:
-        pgsphere.ensure(connection)
+        ensure_recorded(connection)
         version, offered = connection.execute(
             "SELECT extversion, default_version FROM pg_extension, pg_available_extensions "
             "WHERE extname = 'pg_sphere' AND name = 'pg_sphere'"
@@ -179,7 +185,7 @@ def test_a_dump_is_restored_where_pgsphere_was_made_first(
     dump = tmp_path / "dump"
     subprocess.run([programs["pg_dump"], "-Fc", "-f", dump, empty_database], check=True)
     with psycopg.connect(bare) as connection:
-        pgsphere.ensure(connection)
+        ensure_recorded(connection)
     subprocess.run([programs["pg_restore"], "--exit-on-error", "-d", bare, dump], check=True)
     with psycopg.connect(bare) as connection:
         near = connection.execute("SELECT count(*) FROM event WHERE _pos <@ scircle(spoint(0, 0), 0.02)").fetchone()
