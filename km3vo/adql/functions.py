@@ -156,7 +156,7 @@ def _in_unit(values: Values, node: Call, scope: Scope) -> Value:
         raise values.error(node, f"{made.unit} cannot be converted to {want}")
     piece = sql("(({})::float8 * {})", made.sql, double(factor))
     description = made.column.description if made.column else made.description
-    return Value("DOUBLE", piece, unit=want, ucd=made.ucd, description=description, name=made.name or "in_unit")
+    return Value("DOUBLE", piece, unit=want, ucd=made.ucd, description=description, name="in_unit")
 
 
 # ------------------------------------------------------------------------------------------ aggregates

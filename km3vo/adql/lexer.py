@@ -88,6 +88,8 @@ def tokens(text: str, version: str = "2.1") -> list[Token]:
             f"the query is {len(text):,} characters long; at most {MAX_LENGTH:,} are accepted",
             hint="upload long lists as a table and join with TAP_UPLOAD.<name>",
         )
+    if not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
+        raise AdqlError("the query is not Unicode: half of a surrogate pair stands alone in it")
     reserved = RESERVED[version]
     found: list[Token] = []
     add = found.append

@@ -160,7 +160,8 @@ class Values:
             for relation in place.relations:
                 shown.append(relation.shown)
                 if qualifiers and relation.is_called(tuple(qualifiers)):
-                    columns = [spelled(column.name) for column in relation.source.columns]
+                    source = relation.source
+                    columns = [source.spelled(column.name) for column in source.columns]
                     hint = did_you_mean(name.text, columns) or f"its columns are {_some(columns)}"
                     return self.error(node, f"{relation.shown} has no column {name}", hint)
             place = place.outer

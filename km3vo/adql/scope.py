@@ -132,7 +132,8 @@ class Scope:
         scope: Scope | None = self
         while scope is not None:
             for part in scope.parts:
+                folded = part.relation is not None and part.relation.source.folded
                 for value in part.all():
-                    found[spelled(value.name)] = None
+                    found[spelled(value.name, folded)] = None
             scope = scope.outer
         return list(found)

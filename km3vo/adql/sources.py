@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from km3vo.adql.tree import Name
+from km3vo.adql.words import RESERVED
 from km3vo.catalog.model import Column
 
 _REGULAR = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
@@ -53,7 +54,12 @@ class Source:
     @property
     def qualified(self) -> str:
         """The name as it has to be written in a query."""
-        return ".".join(spelled(part) for part in self.name)
+        *schema, name = self.name
+        return ".".join([*(spelled(part, folded=True) for part in schema), self.spelled(name)])
+
+    def spelled(self, name: str) -> str:
+        """A name of its own, as it has to be written in a query."""
+        return spelled(name, self.folded)
 
 
 class Sources:
@@ -106,10 +112,8 @@ def matches(name: Name, actual: str, folded: bool = False) -> bool:
     return written == actual or (folded and written == actual.lower())
 
 
-def spelled(name: str) -> str:
-    """A name as it has to be written in a query: in double quotes where it would not survive without."""
-    from km3vo.adql.words import RESERVED
-
-    if _REGULAR.fullmatch(name) and name.upper() not in RESERVED["2.1"]:
+def spelled(name: str, folded: bool = False) -> str:
+    """A name as it has to be written in a query: in double quotes where it would not be found without."""
+    if _REGULAR.fullmatch(name) and name.upper() not in RESERVED["2.1"] and (folded or name == name.lower()):
         return name
     return str(Name(name, delimited=True))

@@ -37,9 +37,9 @@ def translate(text: str, sources: Sources, *, version: str = "2.1", maxrec: int 
 
     Raises AdqlError for whatever is wrong with the query.
     """
-    tree = parse(text, version)
     queries = Queries(text, sources)
     try:
+        tree = parse(text, version)
         statement, columns = queries.whole(tree, maxrec)
     except RecursionError:
         raise AdqlError("the query is nested too deeply", hint="split it with WITH") from None

@@ -43,6 +43,8 @@ def _error(text: str, sources: Sources) -> AdqlError:
         ("SELECT ra FROM event", (1, 16), "did you mean events?"),
         ("SELECT ra FROM km3nett.events", (1, 16), "did you mean km3net.events?"),
         ("SELECT rra FROM events", (1, 8), "did you mean ra?"),
+        ('SELECT q.delta FROM (SELECT dec AS "Delta" FROM events) q', (1, 8), 'did you mean "Delta"?'),
+        ('SELECT Delta FROM (SELECT dec AS "Delta" FROM events) q', (1, 8), 'did you mean "Delta"?'),
         ("SELECT events.rra FROM events", (1, 8), "did you mean ra?"),
         ("SELECT e.ra FROM events", (1, 8), "km3net.events"),
         ("SELECT ra FROM events a, events b", (1, 8), "a.ra or b.ra"),
