@@ -109,7 +109,7 @@ def test_parts_of_a_result(client: Client) -> None:
     ],
 )
 def test_wrong_parameters_are_errors_of_the_run(client: Client, parameters: dict[str, Any], says: str) -> None:
-    job = client.job(**{"query": parameters.pop("QUERY", QUICK)}, **parameters)
+    job = client.job(query=parameters.pop("QUERY", QUICK), **parameters)
     assert job.phase == "PENDING"
     job.post("/phase", PHASE="RUN")
     assert job.end() == "ERROR"
