@@ -105,7 +105,7 @@ def _routers(running: Service) -> list[APIRouter]:
         identity.router(),
         oai.router(),
         coverage.router(),
-        download.router(),
+        download.router(running),
         datalink.router(),
         pages.router(),
     ]

@@ -76,7 +76,7 @@ def agree(connection: psycopg.Connection, make: Callable[[], Mapping[str, bytes]
         # next ask for changes since a time that is later than ours, and never see them.
         connection.execute("LOCK TABLE km3vo.record IN ACCESS EXCLUSIVE MODE")
         records = make()
-        known = dict(connection.execute("SELECT identifier, xml FROM km3vo.record").fetchall())
+        known: dict[str, bytes | None] = dict(connection.execute("SELECT identifier, xml FROM km3vo.record").fetchall())
         changed = {name: xml for name, xml in records.items() if known.get(name) != xml}
         gone = [name for name, xml in known.items() if xml is not None and name not in records]
         if not changed and not gone:

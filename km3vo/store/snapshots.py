@@ -60,11 +60,9 @@ class Snapshots:
         """A file with the rows of an edition, or of the latest. Blocks while it is made.
 
         Raises:
-            NotFoundError: there is no such edition or format, or the edition was never made into a file.
+            NotFoundError: there is no such edition, or it was never made into a file.
             UnavailableError: the rows change too fast, or the database does not answer.
         """
-        if extension not in FORMATS:
-            raise NotFoundError(f"there is no .{extension[:20]} of {table.qualified}: choose {', '.join(FORMATS)}")
         for _ in range(ATTEMPTS):
             if number is None:
                 coverage.refresh(self._database, table)

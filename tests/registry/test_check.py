@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,9 @@ from tests.conftest import Server, serve
 from tests.registry.conftest import tell
 
 
-def check(url: str) -> tuple[int, str]:
+def check(url: str, option: str = "--no-taplint") -> tuple[int, str]:
     """Run the command; exit status and what it printed."""
-    done = CliRunner().invoke(main, ["check", url, "--no-taplint"], env={"COLUMNS": "200"})
+    done = CliRunner().invoke(main, ["check", url, option], env={"COLUMNS": "200"})
     return done.exit_code, done.output
 
 
@@ -29,6 +30,15 @@ def test_a_good_service_is_good(announced: Server) -> None:
     assert f"{announced.url} is this machine alone: set KM3VO_URL" in said
     if FOLDER.is_dir():
         assert "not found: install python3-gavo" not in said
+
+
+@pytest.mark.client
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("stilts") is None, reason="STILTS is not installed")
+def test_taplint_is_asked(announced: Server) -> None:
+    status, said = check(announced.url, "--taplint")
+    assert status == 0, said
+    assert "Totals: Errors: 0;" in said
 
 
 def test_a_wrong_address_is_found(announced: Server, published: Database, tmp_path: Path) -> None:
