@@ -39,6 +39,7 @@ from km3vo.errors import SetupError
 from km3vo.store import cluster_processes as processes
 from km3vo.store import cluster_programs, cluster_socket
 from km3vo.store.cluster_account import Account, account_for, check_reachable
+from km3vo.store.cluster_initdb import ENVIRONMENT, make_data, write
 from km3vo.store.cluster_settings import ACCESS, as_text, settings
 
 log = logging.getLogger(__name__)
@@ -192,30 +193,9 @@ class Cluster:
 
     def _create(self, programs: cluster_programs.Programs, account: Account) -> None:
         password = secrets.token_urlsafe(24)
-        _write(self.passwords, f"*:*:*:{SUPERUSER}:{password}\n", mode=0o600)
-        _write(self.folder / "name", f"km3vo_{secrets.token_hex(6)}", mode=0o600)
-        # Made beside its place and renamed, so that an initdb that was killed half-way is not taken for a cluster.
-        new = self.folder / "data.new"
-        shutil.rmtree(new, ignore_errors=True)
-        new.mkdir(mode=0o700)
-        account.own(new)
-        told = self.folder / "initdb.password"
-        _write(told, password, mode=0o600)
-        account.own(told)
-        command = [programs["initdb"], "-D", str(new), "-U", SUPERUSER, "--pwfile", str(told), "--encoding=UTF8"]
-        command += ["--auth-local=scram-sha-256", "--auth-host=reject", "--data-checksums"]
-        command += ["--no-sync"] if self.throwaway else []
-        try:
-            # Musl and old glibc have no C.UTF-8.
-            for locale in ("C.UTF-8", "C"):
-                done = account.run([*command, f"--locale={locale}"], env=_environment())
-                if done.returncode == 0:
-                    break
-        finally:
-            told.unlink()
-        if done.returncode:
-            raise SetupError(f"The embedded cluster could not be made in {self.folder}: {_last_line(done.stderr)}")
-        new.rename(self.data)
+        write(self.passwords, f"*:*:*:{SUPERUSER}:{password}\n", mode=0o600)
+        write(self.folder / "name", f"km3vo_{secrets.token_hex(6)}", mode=0o600)
+        make_data(self.data, SUPERUSER, password, programs=programs, account=account, throwaway=self.throwaway)
 
     # Starting and stopping it
 
@@ -239,13 +219,13 @@ class Cluster:
     def _spawn(self, programs: cluster_programs.Programs, account: Account) -> int:
         sockets = cluster_socket.directory(self.folder)
         values = settings(self.folder, sockets, throwaway=self.throwaway)
-        _write(self.folder / "postgresql.conf", as_text(values, self.folder / "postgresql.local.conf"), mode=0o644)
-        _write(self.folder / "pg_hba.conf", ACCESS, mode=0o644)
+        write(self.folder / "postgresql.conf", as_text(values, self.folder / "postgresql.local.conf"), mode=0o644)
+        write(self.folder / "pg_hba.conf", ACCESS, mode=0o644)
         postgres = [programs["postgres"], "-D", str(self.data), "-c", self._title()]
         postgres += ["-c", f"config_file={self.folder / 'postgresql.conf'}"]
         # The shell leaves PostgreSQL behind as nobody's child: it shall outlive a service that is killed.
         behind = ["/bin/sh", "-c", 'log=$1; shift; "$@" >"$log" 2>&1 & echo $!', "km3vo", str(self.log / "start.log")]
-        return int(account.run([*behind, *postgres], env=_environment()).stdout)
+        return int(account.run([*behind, *postgres], env=ENVIRONMENT).stdout)
 
     def _watch(self, over: threading.Event, seconds: float) -> None:
         while not over.wait(seconds):
@@ -357,23 +337,3 @@ def _make_folder(folder: Path) -> None:
     folder.mkdir()
     # Root's folders have to be passed through by PostgreSQL's account, whatever the umask; other people's are private.
     folder.chmod(0o711 if os.geteuid() == 0 else 0o700)
-
-
-def _write(path: Path, text: str, *, mode: int) -> None:
-    """Write a file in one step, with these permissions from the beginning."""
-    new = path.with_name(path.name + ".new")
-    new.unlink(missing_ok=True)
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as file:
-        os.fchmod(file.fileno(), mode)
-        file.write(text)
-    new.rename(path)
-
-
-def _environment() -> dict[str, str]:
-    """What PostgreSQL's programs see: nothing of the caller's PGDATA, PGHOST or language."""
-    return {"PATH": os.defpath, "LC_ALL": "C.UTF-8", "TZ": "UTC"}
-
-
-def _last_line(text: str) -> str:
-    lines = [line for line in text.splitlines() if line.strip()]
-    return lines[-1].strip() if lines else "no reason was given"
