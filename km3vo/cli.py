@@ -211,12 +211,8 @@ def _cluster(settings: Settings) -> Iterator[None]:
         return
     from km3vo.store.cluster import Cluster
 
-    cluster = Cluster(settings.home / "cluster")
-    cluster.start()
-    try:
+    with Cluster(settings.home / "cluster").kept():
         yield
-    finally:
-        cluster.stop()
 
 
 def _serve(settings: Settings) -> None:

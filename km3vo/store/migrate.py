@@ -11,8 +11,10 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from km3vo.errors import SetupError
 from km3vo.settings import PACKAGE
 from km3vo.store import embargo, pgsphere, roles
+from km3vo.store.cluster_programs import OLDEST
 from km3vo.store.database import OWNER, Database
 
 FOLDER = PACKAGE.parent / "migrations"
@@ -24,9 +26,11 @@ def upgrade(database: Database) -> str:
     The administrator makes what needs one (logins, extension, rights); everything else is the owner's.
 
     Raises:
-        SetupError: pgSphere is missing, or the server refuses the administrator.
+        SetupError: PostgreSQL is too old, pgSphere is missing, or the server refuses the administrator.
     """
     with database.connect() as admin:
+        if admin.info.server_version // 10000 < OLDEST:
+            raise SetupError(f"the server's PostgreSQL is too old: km3vo needs {OLDEST} or newer")
         roles.ensure(admin, database)
         admin.commit()
         done = pgsphere.ensure(admin)
