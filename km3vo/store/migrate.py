@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import resources
-
 import psycopg
 import sqlalchemy
 from alembic import command
@@ -36,7 +34,6 @@ def upgrade(database: Database) -> str:
         done = pgsphere.ensure(admin)
         admin.execute("GRANT USAGE ON SCHEMA public TO km3vo_owner")
         admin.execute("CREATE SCHEMA IF NOT EXISTS km3vo AUTHORIZATION km3vo_owner")
-        admin.execute("CREATE SCHEMA IF NOT EXISTS adql AUTHORIZATION km3vo_owner")
         admin.execute("GRANT USAGE ON SCHEMA km3vo TO km3vo_ingest, km3vo_service")
         admin.execute("CREATE SCHEMA IF NOT EXISTS tap_upload AUTHORIZATION km3vo_upload")
         admin.execute("GRANT USAGE ON SCHEMA tap_upload TO km3vo_public, km3vo_member, km3vo_observers")
@@ -50,11 +47,6 @@ def upgrade(database: Database) -> str:
         command.upgrade(config, "heads")
     with database.connect(OWNER) as owner:
         embargo.install(owner)
-        functions = resources.files("km3vo.adql").joinpath("functions.sql")
-        if functions.is_file():
-            owner.execute(functions.read_text())
-        owner.execute("GRANT USAGE ON SCHEMA adql TO km3vo_public, km3vo_member, km3vo_observers")
-        owner.execute("GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA adql TO km3vo_public, km3vo_member, km3vo_observers")
     return done
 
 
