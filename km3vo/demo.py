@@ -102,7 +102,7 @@ def progress_bar(console: Console, title: str) -> Iterator[ingest.Progress]:
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=console, transient=True) as bar:
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(title, total=None)
 
         def report(phase: str, done: int, total: int) -> None:
