@@ -278,7 +278,9 @@ def router(prefix: str, items: Items, catalog: Catalog) -> APIRouter:
     @routes.get("/tables", summary="The tables; detail=min leaves out the columns", response_class=Response)
     async def tables(request: Request) -> Response:
         given = await parameters(request)
-        detail = given.one("DETAIL", "max").lower()
+        # astroquery's TapPlus has a name of its own for it.
+        brief = given.one("ONLY_TABLES").lower() == "true"
+        detail = given.one("DETAIL", "min" if brief else "max").lower()
         if detail not in ("min", "max"):
             raise ParameterError(f"detail={detail[:40]} is not min or max")
         return respond(request, whole if detail == "max" else names)
