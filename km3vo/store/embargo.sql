@@ -81,6 +81,8 @@ DECLARE
     known km3vo.embargoed;
     clock timestamptz := clock_timestamp();
     until timestamptz := least(at, clock);
+    columns text;
+    place text := '';
 BEGIN
     SELECT * INTO known FROM km3vo.embargoed WHERE published = of_table;
     IF NOT FOUND THEN
@@ -97,19 +99,28 @@ BEGIN
     IF clock > (SELECT max(greatest(looked_at, clock_checked_at)) FROM km3vo.embargoed) + interval '7 days' THEN
         RAISE EXCEPTION 'the clock is more than a week ahead of the last promotion' USING ERRCODE = 'KM002';
     END IF;
+    -- Taken out of one partition and put into the other, in an order that depends on the events that become public and
+    -- on nothing else: rows without ORDER BY come as they lie, and must not tell of what still waits. That order is by
+    -- place, so that a cone reads neighbouring pages.
     -- The rule is looked up once more for each event that is due by what its row says.
+    SELECT string_agg(format('%I', attname), ', ' ORDER BY attnum) INTO columns FROM pg_attribute
+    WHERE attrelid = known.parent AND attnum > 0 AND NOT attisdropped AND attgenerated = '' AND attname <> '_access';
+    IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = known.parent AND attname = '_pos' AND NOT attisdropped) THEN
+        place := 'healpix_nest(12, _pos), ';
+    END IF;
     EXECUTE format(
         'WITH due AS MATERIALIZED ('
-        '    SELECT hidden.ctid AS place FROM %2$s AS hidden'
+        '    SELECT hidden.ctid AS place FROM %1$s AS hidden'
         '    WHERE _qc = ''passed'' AND _release_time <= $1'
-        '    AND km3vo.due($3, hidden.%4$I::text, $4, hidden.%5$I) <= $1'
-        '    AND NOT EXISTS (SELECT FROM %3$s AS public WHERE public.%4$I = hidden.%4$I)'
-        '    ORDER BY _release_time LIMIT $2'
+        '    AND km3vo.due($3, hidden.%3$I::text, $4, hidden.%4$I) <= $1'
+        '    AND NOT EXISTS (SELECT FROM %2$s AS public WHERE public.%3$I = hidden.%3$I)'
+        '    ORDER BY _release_time, %3$I LIMIT $2'
+        '), gone AS ('
+        '    DELETE FROM %1$s AS event USING due WHERE event.ctid = due.place RETURNING event.*'
         '), moved AS ('
-        '    UPDATE %1$s AS event SET _access = ''p'' FROM due WHERE event._access = ''e'' AND event.ctid = due.place'
-        '    RETURNING event._release_time'
+        '    INSERT INTO %2$s (%5$s, _access) SELECT %5$s, ''p'' FROM gone ORDER BY %6$s %3$I RETURNING _release_time'
         ') SELECT count(*), max(_release_time) FROM moved',
-        known.parent, known.hidden, known.public, known.event_column, known.time_column)
+        known.hidden, known.public, known.event_column, known.time_column, columns, place)
         INTO moved, up_to USING until, most, of_table, known.stream;
     complete := moved < most;
     IF complete THEN

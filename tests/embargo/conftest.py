@@ -26,6 +26,9 @@ PASSWORDS = {login: f"{login}-password" for login in (*LOGINS, OBSERVERS)}
 def own_cluster() -> Iterator[Cluster]:
     """A throw-away cluster of this worker alone."""
     folder = Path(tempfile.mkdtemp(prefix="km3vo-embargo-"))
+    folder.chmod(0o711)
+    # Statistics renewed in the background would change plans, and with them the order of rows.
+    (folder / "postgresql.local.conf").write_text("autovacuum = off\n")
     cluster = Cluster(folder, throwaway=True)
     cluster.start()
     yield cluster

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import psycopg
@@ -127,3 +128,23 @@ def test_rules_wait_for_loads_and_apply_to_them(database: Database) -> None:
         loader.commit()
         owner.execute("SELECT km3vo.except_event('lab.events', 'a', 'hold', 'infinity', 'why', 'who')")
         assert owner.execute("SELECT _release_time::text FROM lab.events").fetchone() == ("infinity",)
+
+
+def test_how_public_rows_lie_does_not_tell_of_others(new_published: Callable[[], Database], events: Table) -> None:
+    """Rows without ORDER BY come as they lie; a plan for moving them that depends on what stays would show there."""
+    orders = []
+    for hidden in (0, 20_000):
+        with new_published().connect(OWNER, autocommit=True) as owner:
+            owner.execute(
+                "INSERT INTO lab.events (event_id, mjd, obs_time, ra, dec, err50) SELECT n, 60000, CASE "
+                "WHEN n %% 100 = 0 THEN timestamp '2015-01-01' + n * interval '1 hour' ELSE '2090-01-01' END, "
+                "n * 7 %% 360, n * 13 %% 90, 1 FROM generate_series(1, 30000) AS n WHERE n %% 100 = 0 OR n <= %s",
+                (hidden,),
+            )
+            owner.execute("ANALYZE lab.events")
+            owner.execute("SELECT km3vo.set_quality('lab.events', 'passed', NULL, '', '')")
+            for _ in range(3):
+                owner.execute("SELECT km3vo.promote('lab.events', 100)")
+            orders.append(owner.execute("SELECT ctid::text, event_id FROM lab.events_public ORDER BY ctid").fetchall())
+    assert len(orders[0]) == 300
+    assert orders[0] == orders[1]
