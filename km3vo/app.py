@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+import warnings
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.middleware.cors import CORSMiddleware
@@ -80,7 +82,23 @@ def create_app(
     app.add_exception_handler(Exception, _apologise)
     for routes in _routers(running):
         app.include_router(routes)
+    app.openapi = _described(app)  # type: ignore[method-assign]
     return app
+
+
+def _described(app: FastAPI) -> Callable[[], dict[str, Any]]:
+    """The OpenAPI description with a name for each method of a route; FastAPI's has one for all of them."""
+    describe = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            with warnings.catch_warnings(action="ignore", category=UserWarning):
+                for path, methods in describe()["paths"].items():
+                    for method, operation in methods.items():
+                        operation["operationId"] = f"{method} {path}"
+        return describe()
+
+    return openapi
 
 
 def find_database(settings: Settings) -> Database:

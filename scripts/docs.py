@@ -12,7 +12,6 @@ from typing import Any
 
 import click
 from fastapi import FastAPI
-from fastapi.routing import APIRoute
 from pydantic_settings import BaseSettings
 
 from km3vo import settings as concerns
@@ -68,13 +67,13 @@ def _commands(names: tuple[str, ...], command: click.Command) -> Iterator[tuple[
 
 
 def endpoints_page(app: FastAPI) -> str:
-    """docs/endpoints.md: every route, those of one table and one protocol once."""
+    """docs/endpoints.md: every path."""
     lines = ["# Endpoints", "", GENERATED, "", "`/api` shows the same with forms to try them.", ""]
     lines += ["| path | methods | what it gives |", "|---|---|---|"]
-    for route in app.routes:
-        if isinstance(route, APIRoute) and route.include_in_schema:
-            methods = ", ".join(sorted(route.methods - {"HEAD"}))
-            lines.append(f"| `{route.path}` | {methods} | {route.summary or ''} |")
+    for path, methods in app.openapi()["paths"].items():
+        names = ", ".join(sorted(method.upper() for method in methods if method != "head"))
+        summary = next(iter(methods.values())).get("summary", "")
+        lines.append(f"| `{path}` | {names} | {summary} |")
     return "\n".join([*lines, ""])
 
 
