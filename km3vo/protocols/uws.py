@@ -333,7 +333,8 @@ async def get_result(request: Request) -> Response:
     """The result, as a file; parts of it can be asked for (RFC 9110 §14)."""
     job = await find(request)
     if job.phase != "COMPLETED" or job.result is None:
-        raise NotFoundError(f"the job is {job.phase} and has no result")
+        why = f": {job.error}" if job.error else ""
+        raise NotFoundError(f"the job is {job.phase} and has no result{why}")
     file = job_files.result_file(service(request).settings.results, job.id, job.result)
     return await _file(file, job.content_type or "application/octet-stream", f"{job.id[:8]}{file.suffix}")
 
