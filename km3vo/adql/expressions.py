@@ -159,11 +159,21 @@ class Expressions(Arguments):
         self.expect("(")
         if self.behind_parentheses(0) in ("SELECT", "WITH"):
             return self.subquery()
-        values = [self.value()]
+        values = [self._choice()]
         while self.accept(","):
-            values.append(self.value())
+            values.append(self._choice())
         self.expect(")")
         return values
+
+    def _choice(self) -> Value:
+        """<value_expression>; the plain literals of a long list without going down the whole ladder."""
+        if self.peek() in (",", ")"):
+            start = self.here.start
+            if self.key == "<number>":
+                return self.spanned(Number(self.next().value), start)
+            if self.key == "<string>":
+                return self.spanned(String(self.next().value), start)
+        return self.value()
 
     # --------------------------------------------------------------------------------------- values
 

@@ -65,11 +65,11 @@ def point_of(values: Values, lon: Node, lat: Node, x: Value, y: Value, frame: fr
         _check_latitude(values, lat, float(y.constant))
         if not math.isfinite(x.constant):
             raise values.error(lon, "this is no longitude")
-        at = (_flushed(x.constant), _flushed(y.constant))
+        at = (shapes.flushed(x.constant), shapes.flushed(y.constant))
         return shapes.point_at(*(frame.to_icrs(*at) if frame else at))
     if isinstance(y.constant, int | float):
         _check_latitude(values, lat, float(y.constant))
-        parallel = double(_flushed(y.constant))
+        parallel = double(shapes.flushed(y.constant))
     else:
         # pgSphere folds latitudes beyond the poles to the other side, silently. The root of a negative number is an
         # error that PostgreSQL tells apart.
@@ -95,11 +95,6 @@ def _stored(scope: Scope, alias: str, columns: tuple[str, ...]) -> Sql | None:
                 return identifier(alias, hidden) if hidden else None
         place = place.outer
     return None
-
-
-def _flushed(degrees: float) -> float:
-    """A coordinate, with what is next to nothing as 0: PostgreSQL's radians() ends in an underflow for that."""
-    return float(degrees) if abs(degrees) > 1e-200 else 0.0
 
 
 def _check_latitude(values: Values, node: Node, lat: float) -> None:

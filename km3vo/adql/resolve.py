@@ -68,10 +68,12 @@ class Values:
     @staticmethod
     def comparable(a: Value, b: Value) -> bool:
         """Whether ADQL can compare two values."""
+        if a.type == b.type:
+            return a.type not in _INCOMPARABLE
         kinds = {_KIND.get(a.type, a.type), _KIND.get(b.type, b.type)}
         if "NULL" in kinds:
             return True
-        if kinds & {"POINT", "CIRCLE", "POLYGON", "ARRAY", "BINARY"}:
+        if kinds & _INCOMPARABLE:
             return False
         return len(kinds) == 1 or kinds in ({"TIMESTAMP", "CHAR"}, {"BOOLEAN", "number"})
 
@@ -267,6 +269,7 @@ def _uses(scope: Scope | None) -> int:
     return total
 
 
+_INCOMPARABLE = frozenset({"POINT", "CIRCLE", "POLYGON", "ARRAY", "BINARY"})
 _KIND: dict[Type, str] = dict.fromkeys(NUMBERS, "number")
 
 _OPERATORS = {"+": " + {}", "-": " - {}", "*": " * {}", "/": " / {}"}

@@ -97,6 +97,11 @@ class Shape:
         return sql(template, *[piece] * template.count("{}"))
 
 
+def flushed(degrees: float) -> float:
+    """An angle, with what is next to nothing as 0: PostgreSQL's radians() ends in an underflow for that."""
+    return float(degrees) if abs(degrees) > 1e-200 else 0.0
+
+
 def guarded(given: Sql, piece: Sql) -> Sql:
     """``piece``, or NULL where ``given`` is: an array of NULLs is not NULL."""
     return sql("(CASE WHEN ({}) IS NOT NULL THEN {} END)", given, piece)
@@ -130,6 +135,7 @@ def point_at(lon: float, lat: float) -> Shape:
 
 def circle_at(center: Shape, radius: float) -> Shape:
     """A circle of constant radius, degrees."""
+    radius = flushed(radius)
     return Shape("CIRCLE", center=center, radius=double(radius), radius_value=radius)
 
 
@@ -234,7 +240,7 @@ def _radians(radius: Sql, value: float | None) -> Sql:
     tells apart.
     """
     if value is not None:
-        return sql("radians({})", radius)
+        return sql("radians({})", double(flushed(value)))
     return sql("radians({} + 0 * sqrt({} * (90 - {})))", radius, radius, radius)
 
 

@@ -147,9 +147,8 @@ def test_polygons_with_constant_and_with_computed_vertices(
     """Regular polygons in either direction: what is in them, their area, their centroid, and their vertices."""
     bearings = (turn + 360 * np.arange(count) / count) * u.deg
     x, y = offset_by(lon * u.deg, lat * u.deg, bearings, size * u.deg)
-    corners = [
-        (float(a) % 360, float(np.clip(b, -90, 90))) for a, b in zip(x.to_value(u.deg), y.to_value(u.deg), strict=True)
-    ]
+    pairs = zip(x.to_value(u.deg), y.to_value(u.deg), strict=True)
+    corners = [(_settled(float(a) % 360), _settled(float(np.clip(b, -90, 90)))) for a, b in pairs]
     inner = math.degrees(math.atan(math.tan(math.radians(size)) * math.cos(math.pi / count)))
     # Spherical excess of the triangles from the centre.
     angle = math.atan2(1, math.cos(math.radians(size)) * math.tan(math.pi / count))
