@@ -139,8 +139,14 @@ class Workers:
                     run.begin(self._carry_out)
             except Km3voError as error:
                 log.warning("no jobs are taken just now: %s", error)
-                await asyncio.sleep(PAUSE_SECONDS)
-                self._wake.set()
+                await self._again()
+            except Exception:
+                log.exception("no jobs are taken just now")
+                await self._again()
+
+    async def _again(self) -> None:
+        await asyncio.sleep(PAUSE_SECONDS)
+        self._wake.set()
 
     async def _carry_out(self, run: Run) -> None:
         job = run.job

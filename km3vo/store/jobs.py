@@ -110,8 +110,7 @@ UPDATE km3vo.job SET parameters = %(parameters)s WHERE id = %(id)s AND phase = '
 """
 
 SET_SECONDS: LiteralString = """
-UPDATE km3vo.job SET seconds = %(seconds)s
-WHERE id = %(id)s AND phase IN ('PENDING', 'QUEUED', 'EXECUTING') RETURNING *
+UPDATE km3vo.job SET seconds = %(seconds)s WHERE id = %(id)s AND phase IN ('PENDING', 'QUEUED') RETURNING *
 """
 
 SET_DESTRUCTION: LiteralString = """
@@ -191,7 +190,7 @@ class Jobs:
         return await self._change(SET_PARAMETERS, id=id, parameters=Json(list(parameters)))
 
     async def set_seconds(self, id: str, seconds: int) -> Job | None:
-        """Change how long a job may run, while it has not ended."""
+        """Change how long a job may run, until it does."""
         return await self._change(SET_SECONDS, id=id, seconds=seconds)
 
     async def set_destruction(self, id: str, destruction: datetime, days: float) -> Job | None:

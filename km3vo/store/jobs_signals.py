@@ -97,6 +97,8 @@ class Signals:
                         self._hear(notice.payload)
             except psycopg.Error as error:
                 log.warning("not listening to the database: %s", type(error).__name__)
+            except Exception:
+                log.exception("not listening to the database")
             finally:
                 self.key = None
             await asyncio.sleep(RETRY_SECONDS)
