@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from fastapi import APIRouter, Request
 from starlette.datastructures import Headers, MutableHeaders
@@ -127,6 +127,7 @@ class _Answer:
         self._who = who
         self._send = send
         self._prefix = prefix
+        self._host = Headers(scope=scope).get("host", "")
         self._withheld = False
 
     async def __call__(self, message: Message) -> None:
@@ -145,9 +146,8 @@ class _Answer:
         else:
             headers["Cache-Control"] = "private, no-store"
             headers["X-VO-Authenticated"] = self._who.name.encode("ascii", "backslashreplace").decode()
-            base, place = self._running.settings.base_url, headers.get("Location", "")
-            if self._prefix and place.startswith(base + "/"):
-                headers["Location"] = base + self._prefix + place.removeprefix(base)
+            if self._prefix and "Location" in headers:
+                headers["Location"] = self._private(headers["Location"])
             try:
                 await self._log(message["status"])
             except Km3voError as error:
@@ -155,6 +155,14 @@ class _Answer:
                 await _refuse(self._running.settings, error)(self._scope, _nothing, self._send)
                 return
         await self._send(message)
+
+    def _private(self, url: str) -> str:
+        """One of our own addresses as whoever came by ``PRIVATE`` has to follow it."""
+        place = urlsplit(url)
+        ours = ("", self._host, urlsplit(self._running.settings.base_url).netloc)
+        if place.netloc not in ours or not place.path.startswith("/"):
+            return url
+        return urlunsplit(place._replace(path=self._prefix + place.path))
 
     async def _log(self, status: int) -> None:
         assert self._who.name is not None

@@ -11,7 +11,9 @@ from psycopg import sql
 from km3vo.store.database import INGEST, LOGINS, MEMBER, OBSERVERS, OWNER, PUBLIC, SERVICE, UPLOAD, Database
 
 # Settings of a login hold from its first statement on: a SET per query would halve the rate of small answers.
-READER_SETTINGS = {
+# Messages of errors quote values: 'invalid input syntax for type integer: "…"'. Only the owner's go into the log.
+QUIET = {"log_min_messages": "fatal"}
+READER_SETTINGS = QUIET | {
     "default_transaction_read_only": "on",
     "search_path": "public",
     "statement_timeout": "5h",  # a net below the service's own limits, which do not count a slow client's time
@@ -27,9 +29,9 @@ SETTINGS = {
     PUBLIC: READER_SETTINGS,
     MEMBER: READER_SETTINGS,
     OWNER: {"timezone": "UTC", "search_path": "public"},
-    INGEST: {"timezone": "UTC", "search_path": "public", "synchronous_commit": "on"},
-    SERVICE: {"timezone": "UTC", "search_path": "km3vo", "lock_timeout": "10s", "statement_timeout": "60s"},
-    UPLOAD: {"timezone": "UTC", "search_path": "public", "synchronous_commit": "off"},
+    INGEST: QUIET | {"timezone": "UTC", "search_path": "public", "synchronous_commit": "on"},
+    SERVICE: QUIET | {"timezone": "UTC", "search_path": "km3vo", "lock_timeout": "10s", "statement_timeout": "60s"},
+    UPLOAD: QUIET | {"timezone": "UTC", "search_path": "public", "synchronous_commit": "off"},
 }
 
 

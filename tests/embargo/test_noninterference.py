@@ -166,8 +166,8 @@ def test_loading_embargoed_events_changes_nothing(
     assert not changed, "\n\n".join(changed[:3])
 
 
-# Builds that are weaker than ours, to know that these tests can see. Many services do so: a condition on the date, or on a
-# mark, in a view or added to the query.
+# Builds that are weaker than ours, to know that these tests can see. Many services do so: a condition on the
+# date, or on a mark, in a view or added to the query.
 
 DATE = "SELECT * FROM lab.events WHERE _qc = 'passed' AND _release_time <= statement_timestamp()"
 MARK = "SELECT * FROM lab.events WHERE _access::text <> 'e'"
