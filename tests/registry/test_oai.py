@@ -309,6 +309,9 @@ def test_without_a_database_it_says_so(announced: Server, published: Database) -
                 (psycopg.conninfo.conninfo_to_dict(published.admin)["dbname"],),
             )
             assert httpx.get(f"{announced.url}/oai?verb=Identify", timeout=30).status_code == 503
+            capabilities = httpx.get(f"{announced.url}/scs/ant20_01/main/capabilities", timeout=30)
+            assert capabilities.status_code == 200
+            assert b"cs:ConeSearch" in capabilities.content
             # The pages go on without numbers.
             assert httpx.get(f"{announced.url}/", timeout=30).status_code == 200
         finally:
