@@ -27,6 +27,7 @@ from km3vo.service import Service
 PARTIAL = re.compile(r"/async/[^/]+/(results|uploads)/|^/download/")
 MAX_PARTS = 1000
 PARAMETERS_KEY = "km3vo.parameters"
+PREFIX_KEY = "km3vo.prefix"  # what identity.py took from the path, for addresses in answers
 MAX_FIELDS = 2**24  # bytes of all that is no upload
 FEW_ROWS = 1000  # written in about a millisecond: not worth a thread
 

@@ -16,7 +16,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from km3vo.errors import CredentialsError, Km3voError
-from km3vo.protocols.dali import PARAMETERS_KEY, service
+from km3vo.protocols.dali import PARAMETERS_KEY, PREFIX_KEY, service
 from km3vo.protocols.identity_oidc import NOBODY, Provider
 from km3vo.service import Asker, Service
 from km3vo.settings import Settings
@@ -89,7 +89,7 @@ class Identity:
             return
         private = scope["path"].startswith(PRIVATE + "/")
         if private:
-            scope = {**scope, "path": scope["path"].removeprefix(PRIVATE)}
+            scope = {**scope, "path": scope["path"].removeprefix(PRIVATE), PREFIX_KEY: PRIVATE}
             scope.pop("raw_path", None)
         try:
             who = await self._credentials.identify(Headers(scope=scope).getlist("authorization"), required=private)
@@ -160,7 +160,7 @@ class _Answer:
         """One of our own addresses as whoever came by ``PRIVATE`` has to follow it."""
         place = urlsplit(url)
         ours = ("", self._host, urlsplit(self._running.settings.base_url).netloc)
-        if place.netloc not in ours or not place.path.startswith("/"):
+        if place.netloc not in ours or not place.path.startswith("/") or place.path.startswith(self._prefix + "/"):
             return url
         return urlunsplit(place._replace(path=self._prefix + place.path))
 

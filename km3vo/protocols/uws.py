@@ -18,7 +18,7 @@ from starlette.responses import FileResponse, PlainTextResponse, RedirectRespons
 
 from km3vo.errors import ForbiddenError, NotFoundError, ParameterError
 from km3vo.protocols import job_files, uws_documents
-from km3vo.protocols.dali import Parameters, parameters, service
+from km3vo.protocols.dali import PREFIX_KEY, Parameters, parameters, service
 from km3vo.protocols.identity import asker
 from km3vo.protocols.upload import Reference, split
 from km3vo.protocols.uws_documents import time_text
@@ -49,7 +49,8 @@ def list_url(request: Request) -> str:
     """The address of the job list, as the client knows this service."""
     settings = service(request).settings
     base = settings.base_url if settings.url else str(request.base_url).rstrip("/")
-    return base + request.url.path.partition("/async")[0] + "/async"
+    path: str = request.scope["path"]
+    return base + request.scope.get(PREFIX_KEY, "") + path.partition("/async")[0] + "/async"
 
 
 def job_url(request: Request, id: str) -> str:

@@ -16,6 +16,8 @@ from lxml import etree
 
 from km3vo.protocols import uws
 from km3vo.service import Asker
+from km3vo.store import tokens
+from km3vo.store.database import OWNER
 from tests.conftest import Server
 from tests.tap.conftest import ENDLESS, HREF, QUICK, UWS, Client, Job, validate
 
@@ -277,18 +279,17 @@ def test_truncation_and_progress_are_told(client: Client) -> None:
 
 
 @pytest.fixture
-def people(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A function that makes a client of that name and audience."""
-
-    async def asking(request: Any) -> Asker:
-        name, _, audience = request.headers.get("X-Test", "").partition("/")
-        return Asker(audience or "public", name or None)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(uws, "asking", asking)
+def people(server: Server) -> Iterator[Any]:
+    """A function that makes a client of somebody: a member with a token, or nobody in particular."""
     with ExitStack() as stack:
 
-        def person(name: str, audience: str) -> Client:
-            made = Client(server, **{"X-Test": f"{name}/{audience}"})
+        def person(name: str | None = None) -> Client:
+            headers = {}
+            if name is not None:
+                with server.app.state.service.database.connect(OWNER) as owner:
+                    given = {"audience": "member", "label": "test", "valid": timedelta(days=1), "by": "me"}
+                    headers["Authorization"] = f"Bearer {tokens.create(owner, name, **given)[1]}"
+            made = Client(server, **headers)
             stack.enter_context(made.http)
             return made
 
@@ -296,7 +297,7 @@ def people(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 
 def test_an_owners_jobs_are_the_owners(people: Any) -> None:
-    ada, eve, nobody = people("ada", "member"), people("eve", "member"), people("", "public")
+    ada, eve, nobody = people("ada"), people("eve"), people()
     job = ada.job("SELECT TOP 1 ra FROM km3net.events", PHASE="RUN", RUNID="a")
     assert job.end() == "COMPLETED"
     assert job.get("/owner").text == "ada"
@@ -310,18 +311,41 @@ def test_an_owners_jobs_are_the_owners(people: Any) -> None:
     assert job.id not in [reference.get("id") for reference in listed]
 
 
-def test_who_is_no_member_any_more(people: Any) -> None:
-    job = people("bob", "member").job("SELECT TOP 1 ra FROM km3net.events", PHASE="RUN")
+def test_who_has_lost_access(server: Server, people: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    bob = people("bob")
+    job = bob.job("SELECT TOP 1 ra FROM km3net.events", PHASE="RUN")
     job.end()
-    former = people("bob", "public")
-    for path in ("", "/results/result", "/results", "/phase"):
-        assert former.http.get(job.url + path).status_code == 403
+
+    async def public(request: Any) -> Asker:
+        return Asker("public", "bob")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(uws, "asking", public)  # known still, but no member
+        for path in ("", "/results/result", "/results", "/phase"):
+            assert bob.http.get(job.url + path).status_code == 403
+    assert job.get("/results/result").status_code == 200
+    with server.app.state.service.database.connect(OWNER) as owner:
+        tokens.revoke(owner, owner="bob")
+    assert job.get("/results/result").status_code == 401
+    assert people().http.get(job.url + "/results/result").status_code == 404
+    assert people("bob").http.get(job.url + "/results/result").status_code == 200
+
+
+def test_addresses_stay_where_credentials_are_asked_for(server: Server, people: Any) -> None:
+    carol = people("carol")
+    base = f"{server.url}/auth/tap"
+    answer = carol.http.post(f"{base}/async", data={"QUERY": QUICK, "PHASE": "RUN"})
+    assert answer.headers["location"].startswith(f"{base}/async/")
+    job = Job(carol.http, answer.headers["location"])
+    job.end()
+    assert job.xml().find("uws:results/uws:result", UWS).get(HREF) == f"{job.url}/results/result"
+    assert people().http.get(job.url).status_code == 401
 
 
 def test_members_see_more_by_async_too(people: Any) -> None:
     query = "SELECT COUNT(*) AS n FROM km3net.events"
     counts = []
-    for who in (people("", "public"), people("cleo", "member")):
+    for who in (people(), people("cleo")):
         job = who.job(query, PHASE="RUN", FORMAT="csv")
         job.end()
         counts.append(int(job.get("/results/result").text.split()[1]))
@@ -329,7 +353,7 @@ def test_members_see_more_by_async_too(people: Any) -> None:
 
 
 def test_the_list_and_its_filters(people: Any) -> None:
-    dora = people("dora", "member")
+    dora = people("dora")
     done = [dora.job(PHASE="RUN", RUNID=str(number)) for number in range(3)]
     for job in done:
         job.end()
