@@ -49,8 +49,8 @@ def list_url(request: Request) -> str:
     """The address of the job list, as the client knows this service."""
     settings = service(request).settings
     base = settings.base_url if settings.url else str(request.base_url).rstrip("/")
-    path: str = request.scope["path"]
-    return base + request.scope.get(PREFIX_KEY, "") + path.partition("/async")[0] + "/async"
+    path: str = request.scope.get(PREFIX_KEY, "") + request.scope["path"]
+    return f"{base}{path.partition('/async')[0]}/async"
 
 
 def job_url(request: Request, id: str) -> str:
