@@ -175,6 +175,27 @@ def db_current() -> None:
         _tell_revision(find_database(settings))
 
 
+@db.command("publication")
+@click.option("--subscription", is_flag=True, help="Print the statement for the other database; it holds a password.")
+def db_publication(subscription: bool) -> None:
+    """Offer the public rows to a public-only database elsewhere, by logical replication.
+
+    Make the other database with `km3vo db upgrade` and `km3vo publish`, and run there, as its administrator, what
+    --subscription prints. Run this again after publishing new tables. docs/embargo.md says whom to trust with it.
+    """
+    from km3vo.app import find_database
+    from km3vo.catalog.files import read_catalog
+    from km3vo.store import publication
+
+    settings = Settings()
+    with _cluster(settings):
+        database = find_database(settings)
+        for name in publication.publish(database, read_catalog(settings.schemas)):
+            click.echo(f"published {name}", err=True)
+    if subscription:
+        click.echo(publication.subscription(database))
+
+
 @db.command("status")
 def db_status() -> None:
     """Tell where the embedded cluster is and whether it runs."""

@@ -21,6 +21,7 @@ UPLOAD = "km3vo_upload"  # makes and drops uploaded tables
 PUBLIC = "km3vo_public"  # whoever asks without credentials
 MEMBER = "km3vo_member"  # members of the collaboration
 OBSERVERS = "km3vo_observers"  # group of the observers' logins, one for each person with a grant (store/grants.py)
+REPLICA = "km3vo_replica"  # follows the publication of public rows (store/publication.py); made when it is asked for
 LOGINS = (OWNER, INGEST, SERVICE, UPLOAD, PUBLIC, MEMBER)
 
 
@@ -44,7 +45,7 @@ class Database:
 
     def password(self, login: str) -> str:
         """The password of a login. Observers' are made from one secret and kept nowhere."""
-        if login in LOGINS:
+        if login in (*LOGINS, REPLICA):
             return self.passwords[login]
         return hmac.new(self.passwords[OBSERVERS].encode(), login.encode(), "sha256").hexdigest()
 
@@ -69,7 +70,7 @@ def read_passwords(folder: Path) -> dict[str, str]:
     """The logins' passwords, made at the first call and kept in ``folder/passwords.json`` (mode 0600)."""
     file = folder / "passwords.json"
     known: dict[str, str] = json.loads(file.read_text()) if file.exists() else {}
-    missing = [login for login in (*LOGINS, OBSERVERS) if login not in known]
+    missing = [login for login in (*LOGINS, OBSERVERS, REPLICA) if login not in known]
     if missing:
         known |= {login: secrets.token_urlsafe(24) for login in missing}
         folder.mkdir(parents=True, exist_ok=True)

@@ -16,10 +16,10 @@ from km3vo.catalog.files import read_catalog
 from km3vo.catalog.model import Catalog, Table
 from km3vo.store import migrate, publish, roles
 from km3vo.store.cluster import Cluster
-from km3vo.store.database import INGEST, LOGINS, OBSERVERS, OWNER, SERVICE, Database
+from km3vo.store.database import INGEST, LOGINS, OBSERVERS, OWNER, REPLICA, SERVICE, Database
 
 SCHEMAS = Path(__file__).parent / "schemas"
-PASSWORDS = {login: f"{login}-password" for login in (*LOGINS, OBSERVERS)}
+PASSWORDS = {login: f"{login}-password" for login in (*LOGINS, OBSERVERS, REPLICA)}
 
 
 @pytest.fixture(scope="session")

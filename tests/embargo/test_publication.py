@@ -1,0 +1,79 @@
+"""A public-only database elsewhere: embargoed rows are physically not there, and follow when they are released."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from km3vo.catalog.model import Catalog, Table
+from km3vo.store import embargo, migrate, publication, publish
+from km3vo.store.cluster import Cluster
+from km3vo.store.database import OWNER, PUBLIC, REPLICA, SERVICE, Database
+from tests.embargo.conftest import PASSWORDS
+from tests.embargo.differential import fill, hide
+from tests.embargo.lab import add_alert
+
+
+@pytest.fixture
+def outside(catalog: Catalog) -> Iterator[Database]:
+    """An empty published database in a cluster of its own."""
+    folder = Path(tempfile.mkdtemp(prefix="km3vo-outside-"))
+    cluster = Cluster(folder, throwaway=True)
+    cluster.start()
+    database = Database(cluster.conninfo(), PASSWORDS)
+    migrate.upgrade(database)
+    with database.connect(OWNER) as owner:
+        publish.publish(owner, catalog)
+    yield database
+    cluster.stop()
+    shutil.rmtree(folder)
+
+
+def wait_for_rows(connection: psycopg.Connection, relation: str, count: int) -> None:
+    until = time.monotonic() + 60
+    query = sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(*relation.split(".")))
+    while (found := connection.execute(query).fetchone()) != (count,):
+        assert time.monotonic() < until, f"{relation} has {found} rows, not {count}"
+        time.sleep(0.1)
+
+
+def test_public_rows_follow_and_no_others(
+    database: Database, outside: Database, catalog: Catalog, alerts: Table, owner: psycopg.Connection
+) -> None:
+    fill(database)
+    hide(database)
+    published = publication.publish(database, catalog)
+    assert published == publication.publish(database, catalog)  # safe to run again
+    assert published == ["lab.events_public", "lab.alerts_public", "lab.known"]
+    with outside.connect(autocommit=True) as there:
+        there.execute(publication.subscription(database))  # type: ignore[arg-type]
+        try:
+            for relation, count in (("lab.events_public", 400), ("lab.alerts_public", 100), ("lab.known", 400)):
+                wait_for_rows(there, relation, count)
+            add_alert(owner, 777_777, "2020-01-01")
+            with database.connect(SERVICE, autocommit=True) as service:
+                assert embargo.promote(service, alerts).moved == 1
+            wait_for_rows(there, "lab.alerts_public", 101)
+            for relation in ("lab.events_embargo", "lab.alerts_embargo"):
+                wait_for_rows(there, relation, 0)
+            with outside.connect(PUBLIC) as reader:  # with positions, which the other database computes itself
+                cone = "SELECT count(*) FROM lab.events_public WHERE _pos <@ scircle(spoint(0.17, 0.34), 0.1)"
+                assert reader.execute(cone).fetchone() != (0,)
+        finally:
+            there.execute(sql.SQL("DROP SUBSCRIPTION {}").format(sql.Identifier(publication.NAME)))
+
+
+def test_the_following_login_reads_public_rows_only(database: Database, catalog: Catalog) -> None:
+    publication.publish(database, catalog)
+    with database.connect(REPLICA, autocommit=True) as follower:
+        assert follower.execute("SELECT count(*) FROM lab.events_public").fetchone() == (0,)
+        for relation in ("lab.events", "lab.events_embargo", "km3vo.stream"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                follower.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(*relation.split("."))))
