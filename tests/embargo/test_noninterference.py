@@ -71,6 +71,7 @@ def pair(databases: Databases, tmp_path: Path, catalog: Catalog) -> Iterator[Pai
         both.close()
 
 
+@pytest.mark.slow
 def test_queries_and_cones(pair: Pair) -> None:
     found = list(itertools.islice(pair.differences(questions(QUERIES, SEED)), 3))
     assert not found, "\n\n".join(found)
@@ -173,6 +174,7 @@ DATE = "SELECT * FROM lab.events WHERE _qc = 'passed' AND _release_time <= state
 MARK = "SELECT * FROM lab.events WHERE _access::text <> 'e'"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("condition", [DATE, MARK], ids=["date", "mark"])
 @pytest.mark.parametrize("how", ["view", "injected"])
 def test_a_weaker_build_is_found_out(
