@@ -90,7 +90,7 @@ class Service:
         await self.holdings.open()
         self.promoter.start()
         await self.jobs.open()
-        self.signals.open()
+        await self.signals.open()
 
     async def close(self) -> None:
         """Cancel what runs and close the connections."""

@@ -1,13 +1,9 @@
-"""UWS 1.1: /tap/async, the jobs and all that belongs to one.
-
-A job of somebody with a name is visible to that name only; to everybody else it does not exist. An anonymous job
-belongs to whoever knows its id, which cannot be guessed, and is on no list. What a member's job found is for members:
-when its owner is none any more, the results are out of reach.
-"""
+"""UWS 1.1: /tap/async, the jobs and all that belongs to one. Who may see which: uws_access.py."""
 
 from __future__ import annotations
 
 import asyncio
+import io
 import re
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,12 +14,11 @@ from starlette.responses import FileResponse, PlainTextResponse, RedirectRespons
 
 from km3vo.errors import ForbiddenError, NotFoundError, ParameterError
 from km3vo.protocols import job_files, uws_documents
-from km3vo.protocols.dali import PREFIX_KEY, Parameters, parameters, service
-from km3vo.protocols.identity import asker
+from km3vo.protocols.dali import Parameters, parameters, service
 from km3vo.protocols.upload import Reference, split
+from km3vo.protocols.uws_access import GONE, asking, find, job_url, list_url
 from km3vo.protocols.uws_documents import time_text
 from km3vo.results import votable
-from km3vo.service import Asker
 from km3vo.store.jobs import Job, new_id
 
 PHASES = (
@@ -34,49 +29,9 @@ WAIT_SECONDS = 300
 LIST_MOST = 1000
 # These steer the service and are no parameters of a job.
 _CONTROLS = {"PHASE", "ACTION", "WAIT"}
-_ID = re.compile(r"[0-9a-f]{32}")
 _TABLE = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,60}")
 # What is in a job changes, and is its owner's.
 _PRIVATE = {"Cache-Control": "private, no-store"}
-
-
-async def asking(request: Request) -> Asker:
-    """Who asks."""
-    return asker(request)
-
-
-def list_url(request: Request) -> str:
-    """The address of the job list, as the client knows this service."""
-    settings = service(request).settings
-    base = settings.base_url if settings.url else str(request.base_url).rstrip("/")
-    path: str = request.scope.get(PREFIX_KEY, "") + request.scope["path"]
-    return f"{base}{path.partition('/async')[0]}/async"
-
-
-def job_url(request: Request, id: str) -> str:
-    """The address of a job."""
-    return f"{list_url(request)}/{id}"
-
-
-async def find(request: Request) -> Job:
-    """The job that the request is about.
-
-    Raises:
-        NotFoundError: there is none of that id, or it is somebody else's.
-        ForbiddenError: it read what the asker may not read (any more).
-    """
-    id = request.path_params["id"]
-    job = await service(request).jobs.find(id) if _ID.fullmatch(id) else None
-    who = await asking(request)
-    if job is None or (job.owner is not None and job.owner != who.name):
-        raise _gone()
-    if job.audience not in ("public", who.audience):
-        raise ForbiddenError("this job read data that you have no access to just now")
-    return job
-
-
-def _gone() -> NotFoundError:
-    return NotFoundError("there is no such job: it may have been deleted, or destroyed when its time had come")
 
 
 def _xml(document: bytes) -> Response:
@@ -149,9 +104,7 @@ async def _kept(request: Request, id: str, given: Parameters) -> list[tuple[str,
             await asyncio.to_thread(job_files.save_upload, home, id, reference.name, part.file)
             reference = Reference(reference.name, f"param:{reference.name}")
         elif label is not None and (texts := given.all(label)) and _TABLE.fullmatch(reference.name):
-            from io import BytesIO
-
-            await asyncio.to_thread(job_files.save_upload, home, id, reference.name, BytesIO(texts[0].encode()))
+            await asyncio.to_thread(job_files.save_upload, home, id, reference.name, io.BytesIO(texts[0].encode()))
             inline.add(label.upper())
         uploads.append(reference)
     dropped = _CONTROLS | inline | {"UPLOAD"}
@@ -187,7 +140,7 @@ async def _waited(request: Request, job: Job, given: Parameters) -> Job:
             while job.active and job.phase == phase and loop.time() < deadline and not running.signals.closing:
                 found = await running.jobs.find(job.id)
                 if found is None:
-                    raise _gone()
+                    raise GONE
                 job = found
                 if job.phase == phase and job.active:
                     waiting = asyncio.create_task(changed.wait())

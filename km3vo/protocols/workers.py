@@ -102,6 +102,7 @@ class Workers:
         await self._queue.open()
         signals = self._running.signals
         signals.on_phase, signals.on_connect = self._hear, self._wake.set
+        self._wake.set()  # for what was queued before this process was there
         self._tasks = [asyncio.create_task(self._take(), name="jobs"), asyncio.create_task(self._look(), name="look")]
 
     async def close(self) -> None:

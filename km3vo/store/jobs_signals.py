@@ -22,7 +22,7 @@ from km3vo.store.database import SERVICE, Database
 log = logging.getLogger(__name__)
 
 # Should the machine of a process vanish, PostgreSQL notices within about half a minute.
-KEEPALIVES = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
+KEEPALIVES = {"connect_timeout": 10, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
 SERVER_KEEPALIVES = "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"
 RETRY_SECONDS = 0.3
 
@@ -43,11 +43,13 @@ class Signals:
         self._conninfo = database.conninfo(SERVICE, options=SERVER_KEEPALIVES, **KEEPALIVES)
         self._waiting: defaultdict[int, set[asyncio.Event]] = defaultdict(set)
         self._closing = False
+        self._tried = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
-    def open(self) -> None:
-        """Begin to listen."""
+    async def open(self) -> None:
+        """Begin to listen; returns after the first attempt to connect, successful or not."""
         self._task = asyncio.create_task(self._listen(), name="signals")
+        await self._tried.wait()
 
     async def close(self) -> None:
         """Stop, and wake everybody who waits."""
@@ -91,6 +93,7 @@ class Signals:
                     await connection.execute("SELECT pg_try_advisory_lock(%s)", (key,))
                     await connection.execute("LISTEN km3vo_job")
                     self.key = key
+                    self._tried.set()
                     self.on_connect()
                     self.wake_all()
                     async for notice in connection.notifies():
@@ -101,6 +104,7 @@ class Signals:
                 log.exception("not listening to the database")
             finally:
                 self.key = None
+                self._tried.set()
             await asyncio.sleep(RETRY_SECONDS)
 
     def _hear(self, payload: str) -> None:

@@ -11,6 +11,7 @@ import contextlib
 import logging
 import re
 import secrets
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO, LiteralString
@@ -38,6 +39,7 @@ SCHEMA = "tap_upload"
 # Below this many rows, reading them all is as quick as an index and its making (4 µs a row).
 INDEX_ROWS = 500
 ANALYZE_ROWS = 2_000
+PATIENCE_SECONDS = 5  # after a restart of PostgreSQL the process is without a lock for a moment
 
 _NAME = re.compile(r"u_([0-9a-f]+)_[0-9a-f]+")
 # Names that catalogues give to ICRS positions in degrees, in the order in which they are looked for.
@@ -119,14 +121,16 @@ class Uploads:
         self._pool.close()
 
     def assign(self, upload: Upload) -> None:
-        """Give a table the name that it will have in the database.
+        """Give a table the name that it will have in the database. Blocks while the database is away for a moment.
 
         Raises:
             UnavailableError: the database is away.
         """
-        key = self._key()
-        if key is None:
-            raise UnavailableError("the database cannot be reached just now; try again in a moment")
+        until = time.monotonic() + PATIENCE_SECONDS
+        while (key := self._key()) is None:
+            if time.monotonic() > until:
+                raise UnavailableError("the database cannot be reached just now; try again in a moment")
+            time.sleep(0.1)
         upload.relation = f"u_{key:x}_{secrets.token_hex(12)}"
 
     def load(self, upload: Upload, audience: Audience, *, indexed: bool) -> None:

@@ -136,6 +136,20 @@ def test_the_process_dies(copy_published: Database, cluster: Cluster, tmp_path: 
 
 
 @pytest.mark.slow
+def test_what_was_queued_before_the_process_was_there(
+    copy_published: Database, cluster: Cluster, tmp_path: Path
+) -> None:
+    with copy_published.connect(SERVICE) as service:
+        service.execute(
+            "INSERT INTO km3vo.job (id, audience, phase, queued, parameters, seconds, destruction)"
+            " VALUES (%s, 'public', 'QUEUED', now(), %s, 60, now() + interval '1 day')",
+            ["0" * 32, f'[["QUERY", "{QUICK}"]]'],
+        )
+    with processes(copy_published, tmp_path / "home", cluster.folder) as (process,), visitor(process) as client:
+        assert ended(Job(client.http, f"{client.tap}/async/{'0' * 32}")) == "COMPLETED"
+
+
+@pytest.mark.slow
 def test_another_process_takes_over(copy_published: Database, cluster: Cluster, tmp_path: Path) -> None:
     with (
         processes(copy_published, tmp_path / "home", cluster.folder, 2) as (one, two),

@@ -14,7 +14,7 @@ import httpx
 import pytest
 from lxml import etree
 
-from km3vo.protocols import uws
+from km3vo.protocols import uws_access
 from km3vo.service import Asker
 from km3vo.store import tokens
 from km3vo.store.database import OWNER
@@ -320,7 +320,7 @@ def test_who_has_lost_access(server: Server, people: Any, monkeypatch: pytest.Mo
         return Asker("public", "bob")
 
     with monkeypatch.context() as patch:
-        patch.setattr(uws, "asking", public)  # known still, but no member
+        patch.setattr(uws_access, "asking", public)  # known still, but no member
         for path in ("", "/results/result", "/results", "/phase"):
             assert bob.http.get(job.url + path).status_code == 403
     assert job.get("/results/result").status_code == 200

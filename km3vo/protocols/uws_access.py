@@ -1,0 +1,56 @@
+"""Which job a request is about, who may see it, and where it is.
+
+A job of somebody with a name is visible to that name only; to everybody else it does not exist. An anonymous job
+belongs to whoever knows its id, which cannot be guessed, and is on no list. What a member's job found is for members:
+when its owner is none any more, the results are out of reach.
+"""
+
+from __future__ import annotations
+
+import re
+
+from starlette.requests import Request
+
+from km3vo.errors import ForbiddenError, NotFoundError
+from km3vo.protocols.dali import PREFIX_KEY, service
+from km3vo.protocols.identity import asker
+from km3vo.service import Asker
+from km3vo.store.jobs import Job
+
+GONE = NotFoundError("there is no such job: it may have been deleted, or destroyed when its time had come")
+_ID = re.compile(r"[0-9a-f]{32}")
+
+
+async def asking(request: Request) -> Asker:
+    """Who asks."""
+    return asker(request)
+
+
+def list_url(request: Request) -> str:
+    """The address of the job list, as the client knows this service."""
+    settings = service(request).settings
+    base = settings.base_url if settings.url else str(request.base_url).rstrip("/")
+    path: str = request.scope.get(PREFIX_KEY, "") + request.scope["path"]
+    return f"{base}{path.partition('/async')[0]}/async"
+
+
+def job_url(request: Request, id: str) -> str:
+    """The address of a job."""
+    return f"{list_url(request)}/{id}"
+
+
+async def find(request: Request) -> Job:
+    """The job that the request is about.
+
+    Raises:
+        NotFoundError: there is none of that id, or it is somebody else's.
+        ForbiddenError: it read what the asker may not read (any more).
+    """
+    id = request.path_params["id"]
+    job = await service(request).jobs.find(id) if _ID.fullmatch(id) else None
+    who = await asking(request)
+    if job is None or (job.owner is not None and job.owner != who.name):
+        raise GONE
+    if job.audience not in ("public", who.audience):
+        raise ForbiddenError("this job read data that you have no access to just now")
+    return job
