@@ -136,7 +136,7 @@ TELLTALE = ("sleep", "advisory", "file", "dir", "stat", "size", "lock", "backend
 def test_functions_of_readers(admin: psycopg.Connection, login: str) -> None:
     operators = {name for name, _ in found(admin, OPERATORS, login)}
     callable_ = found(admin, FUNCTIONS, login)
-    assert {name for name, schema in callable_ if schema not in ("pg_catalog", "adql")} == set()
+    assert {name for name, schema in callable_ if schema != "pg_catalog"} == set()
     own = {name for name, schema in callable_ if schema == "pg_catalog"}
     assert own - operators - LISTED == set()
     assert {name for name in own - LISTED if any(word in name for word in TELLTALE)} == set()
@@ -153,7 +153,7 @@ def test_readers_may_call_what_queries_are_made_of(admin: psycopg.Connection) ->
 @pytest.mark.parametrize(("login", "schemas"), [(INGEST, set()), (UPLOAD, set()), (SERVICE, {("promote", "km3vo")})])
 def test_functions_of_the_others(admin: psycopg.Connection, login: str, schemas: set[tuple[str, str]]) -> None:
     callable_ = found(admin, FUNCTIONS, login)
-    assert {pair for pair in callable_ if pair[1] not in ("pg_catalog", "adql")} == schemas
+    assert {pair for pair in callable_ if pair[1] != "pg_catalog"} == schemas
     names = {name for name, _ in callable_}
     assert (
         not {"pg_sleep", "pg_read_file", "lo_import", "pg_terminate_backend", "query_to_xml", "pg_relation_size"}
@@ -183,9 +183,9 @@ WHERE nspname !~ '^pg_(toast|temp)' AND has_schema_privilege(%(login)s, oid, r.r
 @pytest.mark.parametrize(
     ("login", "own"),
     [
-        (PUBLIC, {"lab", "tap_schema", "adql"}),
-        (MEMBER, {"lab", "tap_schema", "adql"}),
-        (OBSERVERS, {"lab", "tap_schema", "adql"}),
+        (PUBLIC, {"lab", "tap_schema"}),
+        (MEMBER, {"lab", "tap_schema"}),
+        (OBSERVERS, {"lab", "tap_schema"}),
         (INGEST, {"lab", "tap_schema", "km3vo"}),
         (SERVICE, {"km3vo"}),
         (UPLOAD, set()),
