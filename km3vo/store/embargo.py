@@ -233,7 +233,7 @@ class Promotion:
 
 
 def promote(
-    connection: psycopg.Connection, table: Table, *, batch: int = 10_000, at: datetime | None = None
+    connection: psycopg.Connection, table: Table, *, batch: int = 250_000, at: datetime | None = None
 ) -> Promotion:
     """Move every due event of ``table`` to its public partition, a batch at a time, each batch committed.
 
