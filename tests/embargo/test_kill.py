@@ -69,6 +69,8 @@ class Worker:
     def _listen(self) -> None:
         assert self._process.stdout
         for line in self._process.stdout:
+            if not line.endswith("\n"):
+                return  # killed as it spoke
             word, number, *_ = line.split()
             self.last = int(number)
             if word == "loaded":
