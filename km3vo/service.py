@@ -70,7 +70,13 @@ class Service:
         self.published = published
         # TAP_SCHEMA is a schema like the others (TAP 1.1 §4), but last in every list.
         self.catalog = Catalog((*self.published.schemas, TAP_SCHEMA))
-        self.readers = ByAudience(lambda audience: Reader(database, audience, settings.pools, settings.limits))
+        # Each observer has a login, and so connections, of its own: few.
+        few = settings.pools.model_copy(update={"quick": 2, "streams": 2})
+        self.readers = ByAudience(
+            lambda audience: Reader(
+                database, audience, settings.pools if audience in AUDIENCES else few, settings.limits
+            )
+        )
         self.sources = ByAudience(lambda audience: embargo.sources(self.catalog, audience))
         self.access = Access(database)
         self.holdings = Holdings(database)

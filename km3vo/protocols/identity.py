@@ -205,6 +205,9 @@ def _refuse(settings: Settings, error: Km3voError) -> Response:
             'Basic realm="km3vo", charset="UTF-8"',
         ):
             response.headers.append("WWW-Authenticate", challenge)
+    elif error.status == 403:
+        for challenge in _ivoa_challenges(settings):  # somebody else may be let in
+            response.headers.append("WWW-Authenticate", challenge)
     return response
 
 

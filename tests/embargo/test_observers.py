@@ -15,6 +15,7 @@ from km3vo.store import grants, publish, tokens
 from km3vo.store.database import MEMBER, OWNER, PUBLIC, Database
 from tests.conftest import serve
 from tests.embargo.conftest import SCHEMAS
+from tests.embargo.differential import UPLOAD
 from tests.embargo.lab import add_alert, add_event
 
 SOON = timedelta(hours=1)
@@ -200,5 +201,19 @@ def test_through_the_service(lab: Database, events: Table, tmp_path: Path) -> No
         cone = ask("/scs/lab/events", RA="10", DEC="20", SR="1", RESPONSEFORMAT="csv").text
         assert "2091" in cone and "2090" not in cone
         assert httpx.get(f"{server.url}/tap/sync", params=query).text.split() == ["event_id", "public"]
+        matched = httpx.post(
+            f"{server.url}/tap/sync",
+            data={
+                "QUERY": "SELECT e.event_id FROM lab.events AS e, tap_upload.mine AS u "
+                "WHERE DISTANCE(POINT(e.ra, e.dec), POINT(u.ra, u.dec)) < 1 AND u.name = 'e17' ORDER BY e.event_id",
+                "RESPONSEFORMAT": "csv",
+                "UPLOAD": "mine,param:mine",
+                "LANG": "ADQL",
+            },
+            files={"mine": ("mine.vot", UPLOAD.encode())},
+            headers=headers,
+        )
+        assert matched.text.split() == ["event_id", "2091", "public"]
+        assert ask("/tap/sync", QUERY="SELECT ivo_healpix_index(5, ra, dec) FROM lab.events").status_code == 200
         grants.revoke(lab, number)
         assert ask("/tap/sync", **query).status_code == 403

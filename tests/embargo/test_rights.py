@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 import psycopg
 import pytest
 from psycopg import sql
@@ -73,13 +75,22 @@ WHERE relkind = 'S' AND has_sequence_privilege(%(login)s, oid, kind)
 """
 
 
+@pytest.fixture(scope="module")
+def database(new_published: Callable[[], Database]) -> Database:
+    """One for all: nothing here changes rights that another test looks at."""
+    return new_published()
+
+
 @pytest.fixture
-def admin(database: Database) -> psycopg.Connection:
-    connection = database.connect(autocommit=True)
-    try:
-        yield connection  # type: ignore[misc]
-    finally:
-        connection.close()
+def owner(database: Database) -> Iterator[psycopg.Connection]:
+    with database.connect(OWNER, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def admin(database: Database) -> Iterator[psycopg.Connection]:
+    with database.connect(autocommit=True) as connection:
+        yield connection
 
 
 def found(admin: psycopg.Connection, query: str, login: str) -> set[tuple[str, str]]:
