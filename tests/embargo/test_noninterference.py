@@ -8,10 +8,12 @@ from __future__ import annotations
 import itertools
 import os
 import random
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
 
+import httpx
 import psycopg
 import pytest
 from psycopg import sql
@@ -21,8 +23,9 @@ from km3vo.store.cluster import Cluster
 from km3vo.store.database import OWNER, PUBLIC, Database
 from km3vo.store.queries import Stream
 from tests.embargo import differential
-from tests.embargo.differential import Pair, Question, fill, hide, questions, served
+from tests.embargo.differential import Pair, Question, fill, hide, normal, questions, served, tap
 from tests.embargo.lab import paths
+from tests.embargo.queries import Queries
 
 QUERIES = int(os.environ.get("KM3VO_DIFFERENTIAL", "1500"))
 SEED = int(os.environ.get("KM3VO_SEED", "1"))
@@ -71,6 +74,26 @@ def pair(databases: Databases, tmp_path: Path, catalog: Catalog) -> Iterator[Pai
         both.close()
 
 
+VALUES = {
+    "schema": ("lab", "none"),
+    "table": ("events", "alerts", "known", "none", "events_embargo"),
+    "file": ("events.vot", "events.fits", "events.csv", "events.parquet", "events.bib", "alerts.csv", "1.csv", "none"),
+    "name": ("lab.events", "events", "SHA256SUMS", "none"),
+    "id": ("0", "x"),
+}
+
+
+def fillings(path: str) -> Iterator[str]:
+    """A path with every value in its braces."""
+    start, brace, rest = path.partition("{")
+    if not brace:
+        yield path
+        return
+    name, _, rest = rest.partition("}")
+    for value in VALUES.get(name.partition(":")[0], ("lab.events", "0")):
+        yield from fillings(start + value + rest)
+
+
 @pytest.mark.slow
 def test_queries_and_cones(pair: Pair) -> None:
     found = list(itertools.islice(pair.differences(questions(QUERIES, SEED)), 3))
@@ -83,24 +106,16 @@ def test_queries_and_cones(pair: Pair) -> None:
 
 def test_every_other_route(pair: Pair) -> None:
     asked = []
-    for path in pair.paths:
-        for value in ("lab.events", "lab", "events", "none", "0"):
-            filled = path
-            while "{" in filled:
-                start, _, rest = filled.partition("{")
-                filled = start + value + rest.partition("}")[2]
-            for method in ("GET", "POST", "HEAD", "DELETE", "PUT", "OPTIONS"):
-                asked.append(Question(method, filled))
-            for parameters in (
-                {"ID": "ivo://km3net.org/lab/events"},
-                {"verb": "ListRecords", "metadataPrefix": "ivo_vor"},
-                {"verb": "Identify"},
-                {"q": "events", "table": "lab.events", "detail": "max"},
-                {"RA": "10", "DEC": "20", "SR": "5"},
-            ):
-                asked.append(Question("GET", filled, parameters))
-            if path == filled:
-                break
+    for path in sorted({filled for pattern in pair.paths for filled in fillings(pattern)}):
+        asked += [Question(method, path) for method in ("GET", "POST", "HEAD", "DELETE", "PUT", "OPTIONS")]
+        for parameters in (
+            {"ID": "ivo://km3net.org/lab/events"},
+            {"verb": "ListRecords", "metadataPrefix": "ivo_vor"},
+            {"verb": "Identify"},
+            {"q": "events", "table": "lab.events", "detail": "max"},
+            {"RA": "10", "DEC": "20", "SR": "5"},
+        ):
+            asked.append(Question("GET", path, parameters))
     asked += [
         Question("GET", path) for path in ("/", "/no/such/page", "/openapi.json", "/api", "/robots.txt", "/favicon.ico")
     ]
@@ -108,6 +123,25 @@ def test_every_other_route(pair: Pair) -> None:
     found = list(itertools.islice(pair.differences(unique), 3))
     assert not found, "\n\n".join(found)
     assert pair.statuses.get(200, 0) > 30, pair.statuses
+
+
+def test_asynchronous_jobs(pair: Pair) -> None:
+    """The same queries as jobs: their documents, results and errors."""
+    chooser, queries = random.Random(SEED), Queries(SEED)
+    for query in itertools.islice(queries, 25):
+        made = tap(query, chooser)
+        made.method, made.path, made.parameters["PHASE"] = "POST", "/tap/async", "RUN"
+        jobs = [httpx.URL(made.ask(client).headers["location"]).path for client in pair.clients]
+        for client, job in zip(pair.clients, jobs, strict=True):
+            while client.get(f"{job}/phase").text in ("QUEUED", "EXECUTING"):
+                time.sleep(0.02)
+        for part in ("", "/phase", "/results", "/results/result", "/error", "/parameters", "/quote"):
+            answers = [client.get(job + part) for client, job in zip(pair.clients, jobs, strict=True)]
+            seen = [
+                (answer.status_code, normal(answer.content.replace(job.rpartition("/")[2].encode(), b"ID"), pair.ports))
+                for answer, job in zip(answers, jobs, strict=True)
+            ]
+            assert seen[0] == seen[1], f"{query} {part}\n{differential.first(*map(repr, seen))}"
 
 
 def test_headers(pair: Pair) -> None:
@@ -145,8 +179,11 @@ def test_loading_embargoed_events_changes_nothing(
     with served(database, tmp_path, catalog) as server:
         one = Pair(server, server)
         asked = [
-            Question("GET", path, parameters) for path in paths(server.app) if "{" not in path for parameters in LISTS
-        ] + [Question("GET", path.replace("{name}", "lab.events")) for path in paths(server.app) if "{name}" in path]
+            Question("GET", filled, parameters)
+            for path in paths(server.app)
+            for filled in fillings(path)
+            for parameters in (LISTS if path == filled else LISTS[:1])
+        ]
         asked += list(questions(60, SEED))
 
         def snapshot() -> list[tuple[int, str | None, bytes]]:
