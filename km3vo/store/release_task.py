@@ -59,6 +59,10 @@ class Promoter:
                 # Not the text of it: it could quote a row.
                 log.warning("no events are released just now (%s)", getattr(error, "sqlstate", None) or "no database")
                 self._stopped.wait(self._seconds)
+            except Exception as error:
+                # Whatever it is: a thread that is gone would release nothing, and tell nobody.
+                log.error("no events are released: %s", type(error).__name__)
+                self._stopped.wait(self._seconds)
 
     def _look_again_and_again(self, connection: psycopg.Connection) -> None:
         ours = False
