@@ -46,6 +46,8 @@ def prepare(settings: Settings, console: Console) -> None:
                 done = embargo.promote(service, table)
             if done.moved:
                 console.print(f"released {done.moved} events of {table.qualified}")
+                with database.connect(OWNER) as owner:
+                    ingest.analyze(owner, table)
     # Again, since what was loaded decides whether a list is the real one.
     catalog = ingest_log.as_loaded(database, catalog)
     with database.connect(OWNER) as owner:
