@@ -108,7 +108,7 @@ def find_database(settings: Settings) -> Database:
 
 
 def _routers(running: Service) -> list[APIRouter]:
-    routers = [cone.router(running.published.tables)]
+    routers = [cone.router(running.published.tables, running.settings)]
     for prefix in TAP_PREFIXES:
         routers += [tap.router(prefix), uws.router(prefix), examples.router(prefix, running)]
         routers += [vosi.router(prefix, vosi.tap_items(running, prefix), running.catalog)]

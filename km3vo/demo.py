@@ -40,14 +40,16 @@ def prepare(settings: Settings, console: Console) -> None:
         for name in publish.publish(owner, catalog):
             console.print(f"created {name}")
     for table in catalog.tables:
-        _fill(settings, database, table, console)
+        changed = _fill(settings, database, table, console)
         if table.release.embargoed:
             with database.connect(SERVICE, autocommit=True) as service:
                 done = embargo.promote(service, table)
             if done.moved:
                 console.print(f"released {done.moved} events of {table.qualified}")
-                with database.connect(OWNER) as owner:
-                    ingest.analyze(owner, table)
+                changed = True
+        if changed:
+            with database.connect(OWNER) as owner:
+                ingest.analyze(owner, table)
     # Again, since what was loaded decides whether a list is the real one.
     catalog = ingest_log.as_loaded(database, catalog)
     with database.connect(OWNER) as owner:
@@ -65,15 +67,16 @@ def create_database(database: Database) -> None:
             admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
 
 
-def _fill(settings: Settings, database: Database, table: Table, console: Console) -> None:
+def _fill(settings: Settings, database: Database, table: Table, console: Console) -> bool:
+    """Load what an empty table is to hold. False when there was nothing to do."""
     with database.connect(INGEST) as loader:
         if not ingest_log.is_empty(loader, table):
-            return
+            return False
         loader.rollback()
         files = find_sources(table, settings.data) if settings.data else []
         rows = settings.demo_events if table.simulated else min(settings.demo_events, _rows(table))
         if not files and not rows:
-            return
+            return False
         with progress_bar(console, table.qualified) as progress:
             if files:
                 loaded = ingest.load(loader, table, files, progress=progress)
@@ -82,10 +85,9 @@ def _fill(settings: Settings, database: Database, table: Table, console: Console
                 loaded = ingest.load_batches(
                     loader, table, batches, name=f"seed {SEED}, {rows} rows", rows=rows, progress=progress
                 )
-    with database.connect(OWNER) as owner:
-        ingest.analyze(owner, table)
     kind = "events" if files else "simulated events"
     console.print(f"loaded {loaded.rows} {kind} into {table.qualified}")
+    return True
 
 
 def _rows(table: Table) -> int:

@@ -13,6 +13,7 @@ from km3vo.errors import Km3voError, ParameterError
 from km3vo.protocols import dali, origin
 from km3vo.protocols.identity import asker
 from km3vo.results import formats, votable
+from km3vo.settings import Settings
 from km3vo.store import embargo
 from km3vo.store.embargo import Audience
 
@@ -83,8 +84,9 @@ def plan(table: Table, audience: Audience, verbosity: int) -> Cone:
 class ConeSearch:
     """The cone search of one table."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, settings: Settings) -> None:
         self.table = table
+        self.infos = origin.table_infos(settings, (table,))
         self.plans = {
             (sight, verbosity): plan(table, sight, verbosity) for sight in embargo.SIGHTS for verbosity in (1, 2, 3)
         }
@@ -118,19 +120,19 @@ class ConeSearch:
         answer.name = self.table.name
         answer.description = f"{self.table.title}: cone search"
         answer.infos = origin.service_infos(running.settings, "ivo://ivoa.net/std/ConeSearch", str(request.url))
-        answer.table_infos = origin.table_infos(running.settings, (self.table,))
+        answer.table_infos = self.infos
         body = await dali.whole(running, chosen, answer)
         return Response(body, headers={"content-type": chosen.content_type})
 
 
-def router(tables: tuple[Table, ...]) -> APIRouter:
+def router(tables: tuple[Table, ...], settings: Settings) -> APIRouter:
     """The routes of every table that has positions, with their aliases."""
     routes = APIRouter(tags=["Simple Cone Search"])
     for table in tables:
         if table.position is None:
             continue
 
-        answer = ConeSearch(table)
+        answer = ConeSearch(table, settings)
         for path in (f"/scs/{table.schema}/{table.name}", *table.aliases):
             routes.add_api_route(
                 path,
