@@ -8,8 +8,9 @@ cd "$(dirname "$0")/.."
 # As in km3vo/store/cluster_programs.py.
 oldest_postgresql=15
 
-# STILTS, TOPCAT and Aladin are the clients astronomers use; python3-gavo brings the IVOA's XML schemas.
-clients=(stilts topcat aladin python3-gavo chromium xvfb)
+# STILTS (and what it reads ECSV with), TOPCAT and Aladin are the clients astronomers use; python3-gavo brings the
+# IVOA's XML schemas.
+clients=(stilts starlink-ecsv-java topcat aladin python3-gavo chromium xvfb)
 
 as_root() {
     if [ "$(id -u)" -eq 0 ]; then
