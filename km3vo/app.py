@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
-from fastapi.middleware.cors import CORSMiddleware
 from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse, Response
 
@@ -20,7 +19,7 @@ from km3vo.catalog.files import read_catalog
 from km3vo.catalog.model import Catalog
 from km3vo.errors import Km3voError
 from km3vo.protocols import cone, coverage, datalink, download, examples, identity, oai, pages, tap, uws, vosi
-from km3vo.protocols.dali import Compression
+from km3vo.protocols.dali import Compression, CrossOrigin
 from km3vo.protocols.identity import Credentials, Identity
 from km3vo.protocols.workers import Workers
 from km3vo.registry.announce import Announcer
@@ -70,13 +69,14 @@ def create_app(
         lifespan=lifespan,
         docs_url="/api",
         redoc_url=None,
+        # FastAPI's own telemetry would hand on the texts of exceptions, which may quote rows.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.service = running
     app.state.credentials = Credentials(running)
     app.add_middleware(Compression, minimum_size=2000, compresslevel=1)
     app.add_middleware(Identity, credentials=app.state.credentials)
-    # Pages elsewhere (Aladin Lite, notebooks) may ask and read, without a user's credentials.
-    app.add_middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"])
+    app.add_middleware(CrossOrigin, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"])
     app.add_exception_handler(Km3voError, _explain)
     app.add_exception_handler(HTTPException, _explain)
     app.add_exception_handler(Exception, _apologise)

@@ -134,7 +134,10 @@ def _answer(line: str, known: _Tables, lang: str, maxrec: int | None) -> dict[st
         grammatical = True
         if sources is not None:
             made = translate(text, sources, version=version, maxrec=maxrec)
-            columns = [{key: value for key, value in asdict(column).items() if key != "sql"} for column in made.columns]
+            columns = [
+                {key: value for key, value in asdict(column).items() if key not in ("sql", "_hash")}
+                for column in made.columns
+            ]
             return {**answer, "accepted": True, "syntax": True, "sql": made.sql, "columns": columns}
         if group is not None:
             raise AdqlError(f"there is no group {group}", hint=f"there are {', '.join(known.names)}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from typing import Literal
 
 Datatype = Literal["boolean", "unsignedByte", "short", "int", "long", "float", "double", "char", "unicodeChar"]
@@ -66,10 +66,17 @@ class Column:
     range: Range | None = None
     values: tuple[str, ...] = ()
     sql: str = ""
+    _hash: int = field(default=0, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not self.sql:
             object.__setattr__(self, "sql", self.name)
+
+    def __hash__(self) -> int:
+        # Computed once: heads of documents are kept by their columns, and looked up for every answer.
+        if not self._hash:
+            object.__setattr__(self, "_hash", hash(tuple(getattr(self, each.name) for each in fields(self))))
+        return self._hash
 
     @property
     def is_string(self) -> bool:

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from fastapi import APIRouter, Request
+from fastapi.routing import APIRoute
 from psycopg import sql
 from starlette.responses import Response
 
 from km3vo.catalog.model import Column, Table
 from km3vo.errors import Km3voError, ParameterError
 from km3vo.protocols import dali, origin
+from km3vo.protocols.dali import ByteStream
 from km3vo.protocols.identity import asker
 from km3vo.results import formats, votable
+from km3vo.results.stream import Result
 from km3vo.settings import Settings
-from km3vo.store import embargo
+from km3vo.store import embargo, lines
 from km3vo.store.embargo import Audience
+from km3vo.store.queries import Reader, Stream
 
 DISTANCE = Column(
     name="_r",
@@ -27,22 +34,35 @@ DISTANCE = Column(
 )
 # TABLEDATA, which clients as old as the protocol read; and the type that SCS 1.03 §2.2 asks for.
 DEFAULT = replace(formats.find("votable/td"), content_type="text/xml")
+STANDARD = "ivo://ivoa.net/std/ConeSearch"
 MAX_CIRCLE = 90.0  # degrees; pgSphere has no larger circles
 
 
 @dataclass(frozen=True, slots=True)
 class Cone:
-    """What a cone search of one table asks PostgreSQL: its statements and the columns of the answer."""
+    """What a cone search of one table asks PostgreSQL: its statements and the columns of the answer.
+
+    Attributes:
+        columns: of the answer.
+        cells: two statements: for a radius up to 90°, which uses the index on _pos, and for a larger one, which
+            measures every distance.
+        lines: the same two, with rows that PostgreSQL writes as text.
+    """
 
     columns: tuple[Column, ...]
-    small: str  # radius up to 90°: uses the index on _pos
-    large: str  # larger: measures every distance
+    cells: tuple[str, str]
+    lines: tuple[str, str]
+
+    def literally(self, asked: Sequence[float], *, large: bool) -> str:
+        """The statement for cells with its parameters written into it, as streams want it."""
+        template = sql.SQL(self.cells[large].replace("%s", "{}"))
+        return template.format(*map(sql.Literal, asked)).as_string()
 
 
 def plan(table: Table, audience: Audience, verbosity: int) -> Cone:
     """The statements for a table as an audience sees it.
 
-    Both take the centre (ra, dec), the centre again, the radius in degrees, and the most rows to give.
+    All take the centre (ra, dec), the centre again, the radius in degrees, and the most rows to give.
     VERB=1 gives identifier and position, 2 the principal columns, 3 all of them (SCS 1.03 §2.1).
     """
     assert table.position is not None
@@ -59,26 +79,29 @@ def plan(table: Table, audience: Audience, verbosity: int) -> Cone:
         columns.sort(key=lambda column: order.get(column.name, len(order)))
         columns = [replace(column, name=names.get(column.name, column.name)) for column in columns]
     selected = sql.SQL(", ").join(sql.Identifier(column.sql) for column in columns)
+    # In sub-selects, since what hangs on parameters would be computed anew for every row.
     centre = sql.SQL("spoint(radians(%s::float8), radians(%s::float8))")
-    texts = []
-    for inside in (
-        sql.SQL("_pos <@ scircle({centre}, radians(%s::float8))"),
-        sql.SQL("_pos <-> {centre} <= radians(%s::float8)"),
-    ):
-        texts.append(
-            sql.SQL(
-                "SELECT degrees(_pos <-> {centre}), {columns} FROM {relation} WHERE {inside} "
-                "ORDER BY 1 LIMIT %s::bigint"
-            )
-            .format(
-                centre=centre,
-                columns=selected,
-                relation=sql.Identifier(*embargo.relation(table, audience)),
-                inside=inside.format(centre=centre),
-            )
-            .as_string()
+    small, large = (
+        sql.SQL(
+            "SELECT degrees(_pos <-> (SELECT {centre})), {columns} FROM {relation} WHERE {inside} "
+            "ORDER BY 1 LIMIT %s::bigint"
+        ).format(
+            centre=centre,
+            columns=selected,
+            relation=sql.Identifier(*embargo.relation(table, audience)),
+            inside=inside.format(centre=centre),
         )
-    return Cone((DISTANCE, *columns), *texts)
+        for inside in (
+            sql.SQL("_pos <@ (SELECT scircle({centre}, radians(%s::float8)))"),
+            sql.SQL("_pos <-> (SELECT {centre}) <= radians(%s::float8)"),
+        )
+    )
+    answered = (DISTANCE, *columns)
+    return Cone(
+        answered,
+        cells=(small.as_string(), large.as_string()),
+        lines=(lines.written(small, answered).as_string(), lines.written(large, answered).as_string()),
+    )
 
 
 class ConeSearch:
@@ -111,23 +134,59 @@ class ConeSearch:
         maxrec = given.maxrec(limits.cone_maxrec, limits.maxrec_hard)
         chosen = given.format(DEFAULT)
         who = asker(request)
+        reader = running.readers[who.audience]
         cone = self.plans[embargo.sight(who.audience), int(verbosity)]
         # A radius of nothing asks for the columns alone (SCS 1.03 §2.1).
-        rows = 0 if radius == 0 else maxrec + 1
-        answer = await running.readers[who.audience].answer(
-            cone.small if radius <= MAX_CIRCLE else cone.large, (ra, dec, ra, dec, radius, rows), cone.columns, maxrec
+        asked = (ra, dec, ra, dec, radius, 0 if radius == 0 else maxrec + 1)
+        large = radius > MAX_CIRCLE
+        answer = Result(
+            columns=cone.columns,
+            source=(),
+            maxrec=maxrec,
+            name=self.table.name,
+            infos=origin.service_infos(running.settings, STANDARD, str(request.url)),
+            table_infos=self.infos,
+            description=f"{self.table.title}: cone search",
         )
-        answer.name = self.table.name
-        answer.description = f"{self.table.title}: cone search"
-        answer.infos = origin.service_infos(running.settings, "ivo://ivoa.net/std/ConeSearch", str(request.url))
-        answer.table_infos = self.infos
-        body = await dali.whole(running, chosen, answer)
+        if maxrec > limits.cone_maxrec:
+            stream = await self.stream(request, reader, cone.literally(asked, large=large))
+            answer.source = stream
+            return ByteStream(running, chosen.write(answer), stream, chosen.content_type)
+        body = None
+        if chosen.write is DEFAULT.write:
+            rows = await reader.rows(cone.lines[large], asked)
+            body = await dali.soon(running, len(rows), lambda: votable.of_lines(answer, [line for (line,) in rows]))
+        if body is None:
+            batch = await reader.batch(cone.cells[large], asked, cone.columns)
+            answer.source = [batch]
+            body = await dali.soon(running, batch.num_rows, lambda: b"".join(chosen.write(answer)))
         return Response(body, headers={"content-type": chosen.content_type})
+
+    async def stream(self, request: Request, reader: Reader, statement: str) -> Stream:
+        """The rows of an answer that may be too long to be kept in memory."""
+        running = dali.service(request)
+        begun: list[Stream] = []
+
+        def cancel() -> None:
+            for stream in begun:
+                stream.cancel()
+
+        seconds = running.settings.limits.sync_seconds
+        work = functools.partial(reader.stream, statement, seconds, begun.append)
+        return await dali.unless_gone(request, running.threads, work, cancel)
+
+
+class _Plain(APIRoute):
+    """A route whose endpoint takes a request and gives a response, with nothing for FastAPI to find out."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """What the route calls."""
+        return self.endpoint
 
 
 def router(tables: tuple[Table, ...], settings: Settings) -> APIRouter:
     """The routes of every table that has positions, with their aliases."""
-    routes = APIRouter(tags=["Simple Cone Search"])
+    routes = APIRouter(tags=["Simple Cone Search"], route_class=_Plain)
     for table in tables:
         if table.position is None:
             continue

@@ -9,10 +9,12 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from typing import Any, Protocol, TypeVar
+from urllib.parse import parse_qsl
 
 from isal import isal_zlib
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
+from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -21,7 +23,6 @@ from starlette.types import Message, Receive, Scope, Send
 from km3vo.errors import Km3voError, ParameterError, TooLargeError
 from km3vo.results import formats
 from km3vo.results.formats import Format
-from km3vo.results.stream import Result
 from km3vo.service import Service
 
 PARTIAL = re.compile(r"/async/[^/]+/(results|uploads)/|^/download/")
@@ -110,7 +111,7 @@ async def parameters(request: Request) -> Parameters:
         ParameterError: the body is not a readable form.
         TooLargeError: it is larger than uploads may be.
     """
-    pairs = list(request.query_params.multi_items())
+    pairs = parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
     files: dict[str, UploadFile] = {}
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if request.method == "POST" and kind in ("application/x-www-form-urlencoded", "multipart/form-data"):
@@ -201,7 +202,6 @@ class ByteStream(Response):
         if "gzip" in accepted:
             self._chunks = gzip(self._chunks)
             self.headers["content-encoding"] = "gzip"
-        self.headers.add_vary_header("Accept-Encoding")
         loop = asyncio.get_running_loop()
         ready: asyncio.Queue[bytes | BaseException | None] = asyncio.Queue()
         room = threading.Semaphore(self.AHEAD)
@@ -257,8 +257,31 @@ class Compression(GZipMiddleware):
     """Compresses what clients want compressed, but not files of which they may ask for parts."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        whole = scope["type"] != "http" or not PARTIAL.search(scope["path"])
+        wanted = scope["type"] == "http" and any(
+            name == b"accept-encoding" and b"gzip" in value for name, value in scope["headers"]
+        )
+        # Not wanted, Starlette's layer would still read the headers of every answer and write them anew.
+        whole = wanted and not PARTIAL.search(scope["path"])
         await (super().__call__ if whole else self.app)(scope, receive, send)
+
+
+class CrossOrigin(CORSMiddleware):
+    """Lets pages elsewhere (Aladin Lite, notebooks) ask and read, without a user's credentials.
+
+    Every answer says so, whoever asks: it does not vary with the page, and caches may keep one for all.
+    """
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] == "OPTIONS":
+            await super().__call__(scope, receive, send)
+            return
+
+        async def allow(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (b"access-control-allow-origin", b"*")]
+            await send(message)
+
+        await self.app(scope, receive, allow)
 
 
 def gzip(chunks: Iterator[bytes]) -> Iterator[bytes]:
@@ -270,15 +293,14 @@ def gzip(chunks: Iterator[bytes]) -> Iterator[bytes]:
     yield packer.flush()
 
 
-async def whole(running: Service, chosen: Format, answer: Result) -> bytes:
-    """An answer that is in memory already, as one document; long ones are written in a thread."""
-    if isinstance(answer.source, list) and sum(batch.num_rows for batch in answer.source) <= FEW_ROWS:
-        return b"".join(chosen.write(answer))
-    written: bytes = await in_thread(running, lambda: b"".join(chosen.write(answer)))
-    return written
-
-
 T = TypeVar("T")
+
+
+async def soon(running: Service, rows: int, work: Callable[[], T]) -> T:
+    """What ``work`` makes of so many rows: many are written in a thread."""
+    if rows <= FEW_ROWS:
+        return work()
+    return await asyncio.get_running_loop().run_in_executor(running.threads, work)
 
 
 async def unless_gone(request: Request, threads: Executor, work: Callable[[], T], cancel: Callable[[], None]) -> T:

@@ -136,7 +136,7 @@ class _Answer:
                 await self._send(message)
             return
         headers = MutableHeaders(raw=message["headers"])
-        headers.add_vary_header("Authorization")
+        headers.append("Vary", "Accept-Encoding, Authorization")
         if self._who.name is None:
             headers.setdefault("Cache-Control", "no-cache")
             if self._scope["path"].endswith("/capabilities"):

@@ -22,6 +22,7 @@ import itertools
 import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import pyarrow as pa
 
@@ -52,8 +53,7 @@ def arrow_type(column: Column) -> pa.DataType:
     return pa.list_(scalar) if column.arraysize and column.arraysize != "1" else scalar
 
 
-@dataclass(frozen=True, slots=True)
-class Info:
+class Info(NamedTuple):
     """An INFO of the result: a name, a value, and a sentence about it (VOTable 1.5 §4.5)."""
 
     name: str

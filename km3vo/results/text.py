@@ -15,6 +15,9 @@ from km3vo.results import kernels, views
 
 Escape = Callable[[pa.Array], pa.Array]
 
+# ASCII's own separators of cells and of rows, for rows that the database writes as text. No loaded text holds them.
+UNIT, RECORD = "\x1f", "\x1e"
+
 _STRING = pa.string()
 _MOMENT = pa.timestamp("us")
 # 2024-05-01T12:30:00.123456

@@ -35,6 +35,12 @@ _MJD = "_mjd"
 _CALENDAR = "_utc"
 _EVENT_TIMES = ("time.epoch", "time.start", "time.end")
 
+_NEXT_CELL, _NEXT_ROW = "</TD><TD>", "</TD></TR>\n<TR><TD>"
+_UNIT, _RECORD = text.UNIT.encode(), text.RECORD.encode()
+# What cannot stand in XML as it is (xmltext.py), but for the two separators.
+_DELICATE = bytes(code for code in range(32) if chr(code) not in "\t\n\x1e\x1f") + b"&<>"
+_NONCHARACTERS = frozenset("\ufffe\uffff")
+
 _OK = b'<INFO name="QUERY_STATUS" value="OK"/>\n'
 _FRAMES: dict[Serialization, tuple[bytes, bytes]] = {
     "TABLEDATA": (b"<DATA><TABLEDATA>\n", b"</TABLEDATA></DATA>\n"),
@@ -67,7 +73,7 @@ def writer(serialization: Serialization, version: str = VERSION) -> Writer:
             waiting.append(piece)
             yield b"".join(waiting)
             waiting.clear()
-        waiting += [base64.finish(), closing, b"</TABLE>\n", *status(result), b"</RESOURCE>\n</VOTABLE>\n"]
+        waiting += [base64.finish(), closing, *_tail(result)]
         yield b"".join(waiting)
 
     def write(result: Result) -> Iterator[bytes]:
@@ -76,13 +82,37 @@ def writer(serialization: Serialization, version: str = VERSION) -> Writer:
     return write
 
 
+def of_lines(result: Result, lines: Sequence[str]) -> bytes | None:
+    """The TABLEDATA document of rows that are text already, with ``text.UNIT`` between their cells.
+
+    There may be one line more than ``result.maxrec``; ``result.source`` is not looked at. None where a cell holds what
+    has another form in a VOTable: such rows are to be written cell by cell.
+    """
+    shown = lines[: result.maxrec]
+    joined = text.RECORD.join(shown)
+    cells = joined.encode()
+    if shown and (
+        len(cells.translate(None, _DELICATE)) != len(cells)
+        or cells.count(_UNIT) != len(shown) * (len(result.columns) - 1)
+        or cells.count(_RECORD) != len(shown) - 1
+        or b"nfinity" in cells
+        or not (joined.isascii() or _NONCHARACTERS.isdisjoint(joined))
+    ):
+        return None
+    result.rows = len(shown)
+    result.overflow = len(lines) > len(shown) or result.maxrec == 0
+    opening, closing = _FRAMES["TABLEDATA"]
+    rows = cells.replace(_UNIT, _NEXT_CELL.encode()).replace(_RECORD, _NEXT_ROW.encode())
+    body = (b"<TR><TD>", rows, b"</TD></TR>\n") if shown else ()
+    return b"".join([head(result, result.columns, "TABLEDATA", VERSION), opening, *body, closing, *_tail(result)])
+
+
 def dataless(result: Result, columns: tuple[Column, ...], version: str = VERSION) -> bytes:
     """The document without its data, for formats that carry the metadata of a VOTable (VOParquet 1.0).
 
     To be called after the rows have gone, when it is known whether there were more.
     """
-    start = head(result, columns, "TABLEDATA", version)
-    return b"".join([start, b"</TABLE>\n", *status(result), b"</RESOURCE>\n</VOTABLE>\n"])
+    return b"".join([head(result, columns, "TABLEDATA", version), *_tail(result)])
 
 
 def head(result: Result, columns: tuple[Column, ...], serialization: Serialization, version: str) -> bytes:
@@ -109,6 +139,10 @@ def status(result: Result) -> list[bytes]:
     if result.overflow:
         return [_info(Info("QUERY_STATUS", "OVERFLOW", f"Only the first {result.rows} rows are here; there are more."))]
     return []
+
+
+def _tail(result: Result) -> list[bytes]:
+    return [b"</TABLE>\n", *status(result), b"</RESOURCE>\n</VOTABLE>\n"]
 
 
 def error_document(message: str, infos: Sequence[Info] = (), version: str = VERSION) -> bytes:
@@ -145,7 +179,7 @@ def identifiers(columns: Sequence[Column]) -> list[str]:
 
 
 def _tabledata(block: pa.RecordBatch) -> bytes:
-    rows = text.rows(text.texts(block, _STYLE), "</TD><TD>", "</TD></TR>\n<TR><TD>")
+    rows = text.rows(text.texts(block, _STYLE), _NEXT_CELL, _NEXT_ROW)
     return b"".join((b"<TR><TD>", rows, b"</TD></TR>\n"))
 
 

@@ -59,6 +59,7 @@ DECLARE
         'avg', 'count', 'max', 'min', 'sum', 'string_agg', 'first_value', 'lead', 'array_length', 'array_to_string',
         'btrim', 'left', 'lower', 'upper', 'extract', 'to_char', 'width_bucket', 'generate_series', 'regexp_matches',
         'regexp_split_to_array', 'string_to_array', 'plainto_tsquery', 'to_tsvector',
+        'concat', 'replace',  -- rows written as text (store/lines.py)
         'version',  -- ADBC asks for it as it connects
         'like_escape', 'hashint2', 'hashint4', 'hashint8', 'hashfloat4', 'hashfloat8', 'hash_numeric', 'hashtext',
         'hashbpchar', 'timestamp_hash', 'date_part', 'isfinite', 'timezone',

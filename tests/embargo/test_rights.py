@@ -125,7 +125,7 @@ LISTED = set(
     """abs acos asin atan atan2 ceil ceiling cos cosd cot degrees exp floor ln log mod pi power radians random round
     sign sin sind sqrt tan trunc width_bucket isfinite avg count max min sum string_agg first_value lead bit_xor
     array_length array_to_string btrim left lower upper extract date_part timezone to_char generate_series
-    regexp_matches regexp_split_to_array string_to_array plainto_tsquery to_tsvector like_escape version
+    regexp_matches regexp_split_to_array string_to_array plainto_tsquery to_tsvector like_escape version concat replace
     hashint2 hashint4 hashint8 hashfloat4 hashfloat8 hash_numeric hashtext hashbpchar timestamp_hash
     hash_record_extended statement_timestamp""".split()  # noqa: SIM905
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import astropy.units as u
 import httpx
@@ -13,7 +14,8 @@ from astropy.coordinates import SkyCoord
 from astropy.io.votable import parse
 from astropy.table import Table
 
-from tests.conftest import ROWS, Server
+from km3vo.store.database import Database
+from tests.conftest import ROWS, Server, serve
 
 
 def search(server: Server, table: str = "icecube/ps3yr", **parameters: object) -> Table:
@@ -77,6 +79,39 @@ def test_a_longer_answer_than_maxrec_is_marked(server: Server) -> None:
     assert len(search(server, RA=0, DEC=0, SR=180, MAXREC=5)) == 5
     whole = httpx.get(f"{server.url}/scs/icecube/ps3yr?RA=0&DEC=0&SR=180&MAXREC={ROWS['icecube.ps3yr']}")
     assert b"OVERFLOW" not in whole.content
+
+
+@pytest.mark.parametrize("table", ["ant20_01/main", "antares/data", "icecube/ps3yr", "km3net/events"])
+def test_rows_written_by_postgresql_are_those_written_cell_by_cell(server: Server, table: str) -> None:
+    asked = {"RA": 200, "DEC": -20, "SR": 60, "VERB": 3}
+    texts, cells = search(server, table, **asked), search(server, table, **asked, RESPONSEFORMAT="text/xml;version=1.5")
+    assert len(texts) > 0
+    assert texts.colnames == cells.colnames
+    for name in texts.colnames:
+        left, right = texts[name], cells[name]
+        if left.dtype.kind == "O":
+            left, right = ([str(cell).rstrip("0") for cell in column] for column in (left, right))  # of seconds
+        assert np.array_equal(left, right), name
+
+
+@pytest.mark.parametrize("form", ["votable", "votable/td", "csv"])
+def test_a_long_answer_is_streamed_and_the_same(
+    published: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    monkeypatch.setenv("KM3VO_LIMITS_CONE_MAXREC", "50")
+    with serve(published, tmp_path) as server:
+        whole = f"{server.url}/scs/icecube/ps3yr?RA=10.5&DEC=-0.25&SR={{}}&RESPONSEFORMAT={form}&MAXREC={{}}"
+        streamed = httpx.get(whole.format(180, 1999))
+        assert "content-length" not in streamed.headers
+        if form == "csv":
+            assert len(streamed.text.splitlines()) == 2000
+        else:
+            assert len(parse(io.BytesIO(streamed.content)).get_first_table().array) == 1999
+            assert b'value="OVERFLOW"' in streamed.content
+        near, far = (httpx.get(whole.format(3, maxrec)).content for maxrec in (50, 51))
+        rows = [document.partition(b"</DESCRIPTION>")[2] for document in (near, far)]
+        assert rows[0] == rows[1]
+        assert httpx.get(whole.format(0, 51)).status_code == 200
 
 
 @pytest.mark.parametrize(
