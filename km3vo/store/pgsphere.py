@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from pathlib import Path
@@ -28,6 +29,12 @@ def ensure(connection: Connection) -> str:
     Raises:
         SetupError: pgSphere is not installed on the server, or the connection may not create it.
     """
+    told = _ensure(connection)
+    _share_among_processors(connection)
+    return told
+
+
+def _ensure(connection: Connection) -> str:
     found = connection.execute("SELECT extversion FROM pg_extension WHERE extname = 'pg_sphere'").fetchone()
     if found:
         return f"pgSphere {found[0]} is there."
@@ -42,6 +49,28 @@ def ensure(connection: Connection) -> str:
     except psycopg.errors.InvalidFunctionDefinition:
         return _create_repaired(connection, version)
     return f"pgSphere {version} was created."
+
+
+def _share_among_processors(connection: Connection) -> None:
+    """Let PostgreSQL run what only computes in several processes at once.
+
+    pgSphere 1.2 does not say that it may, which keeps every query with a position on one processor; later versions do.
+    """
+    with contextlib.suppress(psycopg.errors.InsufficientPrivilege), connection.transaction():
+        connection.execute(
+            """
+            DO $$
+            DECLARE entry record;
+            BEGIN
+                FOR entry IN
+                    SELECT oid::regprocedure AS signature FROM pg_proc
+                    WHERE probin LIKE '%/pg_sphere' AND prokind = 'f' AND provolatile = 'i' AND proparallel = 'u'
+                LOOP
+                    EXECUTE format('ALTER FUNCTION %s PARALLEL SAFE', entry.signature);
+                END LOOP;
+            END $$
+            """
+        )
 
 
 def _offered(connection: Connection) -> str:

@@ -90,14 +90,17 @@ def _ensure_table(connection: psycopg.Connection, table: Table) -> bool:
 
 def _create(connection: psycopg.Connection, table: Table) -> None:
     parent = sql.Identifier(table.schema, table.name)
-    parts: list[sql.Composable] = [
+    columns: list[sql.Composable] = [
         sql.SQL("{} {}{}").format(
             sql.Identifier(column.sql),
             sql.SQL(postgres_type(column)),
             sql.SQL("" if column.nullable else " NOT NULL"),
         )
-        for column in table.columns
+        # Texts last: whatever lies behind the first of them PostgreSQL has to look for in every row.
+        for column in sorted(table.columns, key=lambda column: column.is_string and column.xtype != "timestamp")
     ]
+    positions: list[sql.Composable] = []
+    parts: list[sql.Composable] = []
     keys: list[str] = [table.id] if table.id else []
     indexes: list[sql.Composable] = []
     if table.position:
@@ -105,18 +108,20 @@ def _create(connection: psycopg.Connection, table: Table) -> None:
         parts += [
             sql.SQL("CHECK ({ra} >= 0 AND {ra} < 360)").format(**place),  # NaN sorts above all numbers
             sql.SQL("CHECK ({dec} BETWEEN -90 AND 90)").format(**place),
-            sql.SQL("_pos spoint GENERATED ALWAYS AS (spoint(radians({ra}), radians({dec}))) STORED").format(**place),
         ]
+        positions.append(
+            sql.SQL("_pos spoint GENERATED ALWAYS AS (spoint(radians({ra}), radians({dec}))) STORED").format(**place)
+        )
         indexes.append(sql.SQL("USING gist (_pos)"))
         if table.position.error:
             place["error"] = sql.Identifier(table.position.error)
-            parts += [
-                sql.SQL("CHECK ({error} > 0 AND {error} <= 90)").format(**place),
+            parts.append(sql.SQL("CHECK ({error} > 0 AND {error} <= 90)").format(**place))
+            positions.append(
                 sql.SQL(
                     "_errc scircle GENERATED ALWAYS AS "
                     "(scircle(spoint(radians({ra}), radians({dec})), radians({error}))) STORED"
-                ).format(**place),
-            ]
+                ).format(**place)
+            )
             indexes.append(sql.SQL("USING gist (_errc)"))
     if table.release.embargoed:
         parts += [
@@ -133,6 +138,8 @@ def _create(connection: psycopg.Connection, table: Table) -> None:
         for column in table.columns
         if column.indexed and column.name not in (table.id, *_position_columns(table))
     ]
+    # Positions first: they are read for every row that an index offers.
+    parts = [*positions, *columns, *parts]
     tail = sql.SQL(" PARTITION BY LIST (_access)" if table.release.embargoed else "")
     connection.execute(sql.SQL("CREATE TABLE {} ({}){}").format(parent, sql.SQL(", ").join(parts), tail))
     for index in indexes:

@@ -144,7 +144,8 @@ class Uploads:
             sql.SQL("{} {}").format(sql.Identifier(column.sql), sql.SQL(_stored(column))) for column in upload.columns
         )
         with self._cursor() as cursor:
-            self._run(cursor, "CREATE UNLOGGED TABLE {} ({})", table, columns)
+            # So few pages that PostgreSQL would not share them out; what each row is matched with may take long.
+            self._run(cursor, "CREATE UNLOGGED TABLE {} ({}) WITH (parallel_workers = 2)", table, columns)
             self._run(cursor, "GRANT SELECT ON {} TO {}", table, sql.Identifier(LOGIN[audience]))
             if upload.rows.num_rows:
                 cursor.adbc_ingest(upload.relation, upload.rows, mode="append", db_schema_name=SCHEMA)

@@ -139,6 +139,17 @@ def test_it_is_made_once(bare: str) -> None:
     assert cone(bare) == (True, False, True, False)
 
 
+def test_matches_of_positions_are_shared_among_processors(bare: str) -> None:
+    with psycopg.connect(bare) as connection:
+        pgsphere.ensure(connection)
+        connection.execute("CREATE TABLE place (pos spoint) WITH (parallel_workers = 2)")
+        connection.execute("SET LOCAL parallel_setup_cost = 0")
+        plan = connection.execute(
+            "EXPLAIN SELECT count(*) FROM place AS a JOIN place AS b ON a.pos <@ scircle(b.pos, 0.02)"
+        ).fetchall()
+        assert any("Parallel Seq Scan" in line for (line,) in plan), plan
+
+
 def test_it_follows_its_own_updates_later(bare: str) -> None:
     """Whatever script it was made from: it bears a version that newer packages have updates for."""
     with psycopg.connect(bare) as connection:
