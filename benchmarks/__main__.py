@@ -103,7 +103,9 @@ def _ratio(figure: Figure) -> str:
     return f"{figure.ratio:.2f} × {figure.floor}" if figure.ratio >= 1 else f"{figure.ratio:.0%} of {figure.floor}"
 
 
-def _number(value: float) -> str:
+def _number(value: float | None) -> str:
+    if value is None:
+        return "–"
     return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 

@@ -40,14 +40,14 @@ class Figure:
 
     Attributes:
         case: what was measured.
-        value, unit: the figure.
+        value, unit: the figure; None when there is none.
         ratio: to the floor; a rate's is below 1, a duration's above.
         floor: what the ratio is to.
         note: what else was seen.
     """
 
     case: str
-    value: float
+    value: float | None
     unit: str
     ratio: float | None = None
     floor: str = ""
@@ -171,7 +171,11 @@ def uploads(target: Target, folder: Path) -> Iterator[Figure]:
             seconds = measure.post(
                 str(request.url), request.read(), request.headers["content-type"], 15 if count == 1000 else 3
             )
-            yield Figure(f"upload {count}, count {name}", seconds * 1e3, "ms")
+            case = f"upload {count}, count {name}"
+            if seconds is None:
+                yield Figure(case, None, "", note="longer than the service allows")
+            else:
+                yield Figure(case, seconds * 1e3, "ms")
 
 
 def ourselves(target: Target) -> Iterator[Figure]:
@@ -187,8 +191,8 @@ def ourselves(target: Target) -> Iterator[Figure]:
     )
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     yield Figure("ADQL: translating a cone", float(printed), "ms")
-    if target.load_seconds:
-        yield Figure("loading", target.rows / target.load_seconds, "rows/s", note=f"{target.load_seconds:.0f} s")
+    if target.load_rate:
+        yield Figure("loading", target.load_rate, "rows/s")
     if target.start_seconds:
         yield Figure("starting the service", target.start_seconds, "s", note="`km3vo serve`, the cluster runs already")
     yield Figure("memory of the server at rest", target.idle / 1e6, "MB")
