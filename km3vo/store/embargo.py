@@ -250,9 +250,12 @@ def promote(
     """
     total, latest = 0, None
     while True:
-        row = connection.execute(
-            "SELECT moved, up_to, complete, busy FROM km3vo.promote(%s, %s, %s)", (table.qualified, batch, at)
-        ).fetchone()
+        with connection.transaction():
+            # The login's own limit is for small statements: a batch that took longer would be tried for ever.
+            connection.execute("SET LOCAL statement_timeout = '30min'")
+            row = connection.execute(
+                "SELECT moved, up_to, complete, busy FROM km3vo.promote(%s, %s, %s)", (table.qualified, batch, at)
+            ).fetchone()
         assert row is not None
         moved, up_to, complete, busy = row
         total, latest = total + moved, up_to or latest

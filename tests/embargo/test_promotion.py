@@ -52,6 +52,14 @@ def test_at_can_only_be_earlier(owner: psycopg.Connection, service: psycopg.Conn
     assert owner.execute("SELECT number FROM lab.alerts_embargo").fetchall() == [(3,)]
 
 
+def test_a_batch_takes_the_time_it_takes(owner: psycopg.Connection, service: psycopg.Connection, alerts: Table) -> None:
+    """A batch that the login's time limit cut off would be tried, and cut off, for ever."""
+    owner.execute("INSERT INTO lab.alerts (number, obs_time) SELECT n, '2020-01-01' FROM generate_series(1, 5000) AS n")
+    service.execute("SET statement_timeout = '50ms'")
+    assert embargo.promote(service, alerts).moved == 5000
+    assert service.execute("SHOW statement_timeout").fetchone() == ("50ms",)
+
+
 def test_in_batches(owner: psycopg.Connection, service: psycopg.Connection, alerts: Table) -> None:
     owner.execute("INSERT INTO lab.alerts (number, obs_time) SELECT n, '2020-01-01' FROM generate_series(1, 100) AS n")
     assert embargo.promote(service, alerts, batch=7).moved == 100
