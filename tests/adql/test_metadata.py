@@ -235,8 +235,12 @@ def test_joins_by_common_columns_name_them_once(sky: psycopg.Connection, sky_sou
 
 
 def test_every_function_is_declared_and_every_declaration_works() -> None:
-    assert [feature.type.rsplit("#")[1] for feature in FEATURES][:2] == ["features-udf", "features-adqlgeo"]
-    assert all(feature.type == feature.type.lower() for feature in FEATURES)
+    # TAPRegExt's own spelling, the only one in which Debian 12's TOPCAT knows geometry and functions.
+    prefix, names = "ivo://ivoa.net/std/TAPRegExt#features-", [feature.type for feature in FEATURES]
+    assert names[:2] == [prefix + "udf", prefix + "adqlgeo"]
+    assert all(name.startswith(prefix) for name in names)
+    # COALESCE is there, but its key is an error to Debian 12's taplint.
+    assert prefix + "adql-conditional" not in names
     declared = {signature.split("(")[0].upper() for signature, _ in FUNCTIONS}
     assert declared == set(UDFS)
 

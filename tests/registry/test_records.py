@@ -139,7 +139,7 @@ def test_pyvo_reads_the_capabilities_of_the_tap_record(found: dict[str, etree._E
     assert len(by_standard) == len(found["ivo://km3net.org/tap"].findall("capability"))
     service = by_standard["ivo://ivoa.net/std/TAP"]
     assert {language.name for language in service.languages} == {"ADQL"}
-    assert service.get_adql().get_feature("ivo://ivoa.net/std/tapregext#features-adqlgeo", "POINT")
+    assert service.get_adql().get_feature("ivo://ivoa.net/std/TAPRegExt#features-adqlgeo", "POINT")
     assert str(service.datamodels[0].ivo_id) == "ivo://ivoa.net/std/ObsCore#core-1.1"
     assert service.interfaces[0].accessurls[0].content == announced.tap
 
