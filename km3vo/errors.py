@@ -12,6 +12,8 @@
     ├── NotFoundError           no such job, table or page (404)
     ├── ConflictError           not possible in the present state (409)
     ├── TooLargeError           more than the stated limit (413)
+    ├── TooManyError            more at once than one may have (429)
+    ├── FullError               no room for it just now (503)
     ├── TimeoutExceeded         the query took longer than it may (408)
     ├── UnavailableError        the database cannot be reached (503)
     └── SetupError              the operator has something to mend: one line, and what to type
@@ -111,6 +113,18 @@ class TooLargeError(Km3voError):
     """More rows or bytes than the stated limit."""
 
     status = 413
+
+
+class TooManyError(Km3voError):
+    """More at once than one client may have."""
+
+    status = 429
+
+
+class FullError(Km3voError):
+    """There is no room for it just now."""
+
+    status = 503
 
 
 class UnavailableError(Km3voError):

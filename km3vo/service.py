@@ -14,6 +14,7 @@ from km3vo.adql import Translation, translate
 from km3vo.catalog.model import Catalog, Table
 from km3vo.catalog.tap_schema import TAP_SCHEMA
 from km3vo.registry.holdings import Holdings
+from km3vo.room import Folder, Spool
 from km3vo.settings import Settings
 from km3vo.store import embargo
 from km3vo.store.access import Access
@@ -83,6 +84,8 @@ class Service:
         self.jobs = Jobs(database)
         self.signals = Signals(database)
         self.uploads = Uploads(database, settings.pools, lambda: self.signals.key)
+        self.room = Folder(settings.results, settings.limits.results_bytes)
+        self.spool = Spool(settings.limits.spool_bytes)
         self.promoter = Promoter(database, self.published.tables, settings.promote_seconds)
         # Streams are read, and formats written, in threads of their own: the event loop only passes bytes on.
         self.threads = ThreadPoolExecutor(max_workers=4 * settings.pools.streams, thread_name_prefix="stream")

@@ -47,9 +47,19 @@ class Limits(BaseSettings):
     retention_days: float = Field(7, gt=0, description="Days until a finished job and its result are deleted.")
     retention_days_hard: float = Field(30, gt=0, description="Latest destruction a job may ask for, in days.")
     jobs_running: int = Field(2, gt=0, description="Asynchronous jobs that run at once in one server process.")
+    jobs_unfinished: int = Field(
+        1000, gt=0, description="Jobs that have not ended, for each user, and for each address without credentials."
+    )
+    result_bytes: int = Field(8 * 2**30, gt=0, description="Most bytes of one job's result.")
+    results_bytes: int = Field(
+        128 * 2**30, gt=0, description="Most bytes of all jobs' results and uploads together; 1 GiB of disk stays free."
+    )
     oai_records: int = Field(50, gt=0, description="Registry records in one answer to a harvester.")
     upload_rows: int = Field(1_000_000, gt=0, description="Most rows of one uploaded table.")
     upload_bytes: int = Field(256 * 2**20, gt=0, description="Most bytes of all uploads of one request together.")
+    spool_bytes: int = Field(
+        2 * 2**30, gt=0, description="Most bytes of requests that one server process holds until they are answered."
+    )
     upload_seconds: int = Field(30, gt=0, description="Longest time to fetch an upload by URL, in seconds.")
     upload_hosts: list[str] = Field(
         [], description="Hosts that uploads by URL may name although their address is private or local (JSON list)."

@@ -46,8 +46,8 @@ FEATURES: tuple[Feature, ...] = (
     Feature(_TYPE + "adql-common-table", _named("WITH")),
     Feature(_TYPE + "adql-sets", _named("UNION", "EXCEPT", "INTERSECT")),
     Feature(_TYPE + "adql-type", _named("CAST")),
-    # "adql-conditional" with COALESCE belongs here, and COALESCE works. But taplint of Debian 12 calls that key an error
-    # (E-CAP-KEYX) in this spelling and a custom type (W-CAP-CULF) in any other, so it is not declared.
+    # "adql-conditional" with COALESCE belongs here, and COALESCE works. But taplint of Debian 12 calls that key an
+    # error (E-CAP-KEYX) in this spelling and a custom type (W-CAP-CULF) in any other, so it is not declared.
     Feature(_TYPE + "adql-unit", _named("IN_UNIT")),
     Feature(_TYPE + "adql-offset", _named("OFFSET")),
 )

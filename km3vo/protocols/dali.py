@@ -23,11 +23,13 @@ from starlette.types import Message, Receive, Scope, Send
 from km3vo.errors import Km3voError, ParameterError, TooLargeError
 from km3vo.results import formats
 from km3vo.results.formats import Format
+from km3vo.room import Hold
 from km3vo.service import Service
 
 PARTIAL = re.compile(r"/async/[^/]+/(results|uploads)/|^/download/")
 MAX_PARTS = 1000
 PARAMETERS_KEY = "km3vo.parameters"
+HOLD_KEY = "km3vo.hold"
 PREFIX_KEY = "km3vo.prefix"  # what identity.py took from the path, for addresses in answers
 MAX_FIELDS = 2**24  # bytes of all that is no upload
 FEW_ROWS = 1000  # written in about a millisecond: not worth a thread
@@ -110,13 +112,14 @@ async def parameters(request: Request) -> Parameters:
     Raises:
         ParameterError: the body is not a readable form.
         TooLargeError: it is larger than uploads may be.
+        FullError: other requests take all the room there is.
     """
     pairs = parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
     files: dict[str, UploadFile] = {}
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if request.method == "POST" and kind in ("application/x-www-form-urlencoded", "multipart/form-data"):
         most = service(request).settings.limits.upload_bytes + MAX_FIELDS
-        limited = Request(request.scope, _limited(request.receive, most))
+        limited = Request(request.scope, _limited(request.receive, most, hold(request).take))
         try:
             form = await limited.form(max_files=MAX_PARTS, max_fields=MAX_PARTS, max_part_size=MAX_FIELDS)
         except (ClientDisconnect, Km3voError):
@@ -139,16 +142,27 @@ async def parameters(request: Request) -> Parameters:
     return Parameters(pairs, files)
 
 
-def _limited(receive: Receive, most: int) -> Receive:
+def hold(request: Request) -> Hold:
+    """What is kept of this request until it is answered."""
+    held: Hold | None = request.scope.get(HOLD_KEY)
+    if held is None:
+        held = request.scope[HOLD_KEY] = service(request).spool.hold()
+        request.scope["fastapi_middleware_astack"].callback(held.release)
+    return held
+
+
+def _limited(receive: Receive, most: int, take: Callable[[int], None]) -> Receive:
     """``receive``, until the body has more bytes than it may: not everybody says beforehand how long it is."""
     count = 0
 
     async def receive_some() -> Message:
         nonlocal count
         message = await receive()
-        count += len(message.get("body", b""))
+        size = len(message.get("body", b""))
+        count += size
         if count > most:
             raise TooLargeError(f"a request may have {most} bytes; this one has more")
+        take(size)
         return message
 
     return receive_some

@@ -10,6 +10,7 @@ import asyncio
 import ipaddress
 import socket
 import tempfile
+from collections.abc import Callable
 from typing import BinaryIO
 from urllib.parse import urljoin
 
@@ -24,21 +25,24 @@ REDIRECTS = 5
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
-async def fetch(url: str, limits: Limits, room: int) -> BinaryIO:
+async def fetch(url: str, limits: Limits, room: int, take: Callable[[int], None]) -> BinaryIO:
     """What is at a URL, as a temporary file at its start.
 
     Args:
         url: http or https.
         room: how many bytes it may have.
+        take: is told how many bytes are about to be kept.
 
     Raises:
         UploadError: it cannot be had, or lies where clients may not send us.
         TooLargeError: it has more bytes.
+
+    And whatever ``take`` raises.
     """
     file: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115  (it is handed on)
     try:
         async with asyncio.timeout(limits.upload_seconds):
-            await _fetch(url, limits.upload_hosts, room, file)
+            await _fetch(url, limits.upload_hosts, room, file, take)
     except TimeoutError:
         file.close()
         raise UploadError(f"{_shown(url)} could not be fetched within {limits.upload_seconds} seconds") from None
@@ -49,7 +53,7 @@ async def fetch(url: str, limits: Limits, room: int) -> BinaryIO:
     return file
 
 
-async def _fetch(url: str, allowed: list[str], room: int, file: BinaryIO) -> None:
+async def _fetch(url: str, allowed: list[str], room: int, file: BinaryIO, take: Callable[[int], None]) -> None:
     async with httpx.AsyncClient(
         trust_env=False,
         follow_redirects=False,
@@ -68,7 +72,7 @@ async def _fetch(url: str, allowed: list[str], room: int, file: BinaryIO) -> Non
                     continue
                 if response.status_code != 200:
                     raise UploadError(f"{_shown(url)} answers with HTTP status {response.status_code}")
-                await _save(response, room, file)
+                await _save(response, room, file, take)
                 return
             except httpx.HTTPError:
                 raise UploadError(f"{_shown(url)} broke off") from None
@@ -77,12 +81,13 @@ async def _fetch(url: str, allowed: list[str], room: int, file: BinaryIO) -> Non
     raise UploadError(f"{_shown(url)} redirects more than {REDIRECTS} times")
 
 
-async def _save(response: httpx.Response, room: int, file: BinaryIO) -> None:
+async def _save(response: httpx.Response, room: int, file: BinaryIO, take: Callable[[int], None]) -> None:
     size = 0
     async for chunk in response.aiter_raw():
         size += len(chunk)
         if size > room:
             raise TooLargeError(f"uploads by URL may have {room} bytes here; this one has more")
+        take(len(chunk))
         file.write(chunk)
 
 

@@ -8,14 +8,17 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-from km3vo.errors import ParameterError
+from km3vo.errors import ParameterError, TooLargeError
 from km3vo.results.formats import Format
 from km3vo.results.stream import Result
 
 OLD_SECONDS = 3600
+
+Take = Callable[[int], None]
 
 
 def folder(home: Path, id: str) -> Path:
@@ -28,10 +31,18 @@ def result_file(home: Path, id: str, name: str) -> Path:
     return folder(home, id) / name
 
 
-def write(home: Path, id: str, form: Format, result: Result) -> tuple[Path, int]:
+def write(home: Path, id: str, form: Format, result: Result, most: int, take: Take) -> tuple[Path, int]:
     """Write a job's result as it comes; the file has its name only when it is whole. Returns it and its size.
 
-    Raises what reading the result raises, and OSError when there is no room.
+    Args:
+        most: how many bytes it may have.
+        take: is told how many bytes are about to be written.
+
+    Raises:
+        TooLargeError: it has more bytes.
+        FullError, OSError: there is no room.
+
+    And whatever reading the result raises.
     """
     place = folder(home, id)
     _make(place)
@@ -39,9 +50,16 @@ def write(home: Path, id: str, form: Format, result: Result) -> tuple[Path, int]
     part = place / f"result.{os.getpid()}.{time.monotonic_ns()}.part"
     try:
         with part.open("wb") as out:
+            size = 0
             for chunk in form.write(result):
+                size += len(chunk)
+                if size > most:
+                    raise TooLargeError(
+                        f"the result has more than {most} bytes, after {result.rows} rows: ask for fewer rows or "
+                        "columns, or in a more compact format (FORMAT=parquet)"
+                    )
+                take(len(chunk))
                 out.write(chunk)
-            size = out.tell()
         part.replace(file)
     except BaseException:
         part.unlink(missing_ok=True)
@@ -49,11 +67,17 @@ def write(home: Path, id: str, form: Format, result: Result) -> tuple[Path, int]
     return file, size
 
 
-def save_upload(home: Path, id: str, name: str, source: BinaryIO) -> None:
-    """Keep an uploaded table for when its job runs."""
+def save_upload(home: Path, id: str, name: str, source: BinaryIO, take: Take) -> None:
+    """Keep an uploaded table for when its job runs; ``take`` is told how many bytes are about to be written.
+
+    Raises:
+        FullError, OSError: there is no room.
+    """
     _make(folder(home, id))
     with _upload(home, id, name).open("wb") as out:
-        shutil.copyfileobj(source, out, 1 << 20)
+        while chunk := source.read(1 << 20):
+            take(len(chunk))
+            out.write(chunk)
 
 
 def uploaded(home: Path, id: str, name: str) -> BinaryIO:

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from km3vo.errors import Km3voError
 from km3vo.protocols import upload
-from km3vo.protocols.dali import ByteStream, parameters, service, unless_gone
+from km3vo.protocols.dali import ByteStream, hold, parameters, service, unless_gone
 from km3vo.protocols.execution import Execution
 from km3vo.protocols.identity import asker
 from km3vo.protocols.tap_query import LANGUAGES, read
@@ -28,7 +28,7 @@ async def sync(request: Request) -> Response:
         async def opened(reference: Reference) -> BinaryIO:
             return upload.inline(given, reference)
 
-        files = await upload.collect(wanted.uploads, limits, opened)
+        files = await upload.collect(wanted.uploads, limits, opened, lambda count: hold(request).take(count))
         execution = Execution(running, wanted, asker(request), str(request.url), limits.sync_seconds, files)
         result = await unless_gone(request, running.threads, execution.start, execution.cancel)
     except Km3voError as error:

@@ -103,13 +103,20 @@ def inline(given: Parameters, reference: Reference) -> BinaryIO:
 
 
 async def collect(
-    wanted: tuple[Reference, ...], limits: Limits, opened: Callable[[Reference], Awaitable[BinaryIO]]
+    wanted: tuple[Reference, ...],
+    limits: Limits,
+    opened: Callable[[Reference], Awaitable[BinaryIO]],
+    take: Callable[[int], None] = lambda count: None,
 ) -> dict[str, BinaryIO]:
     """The uploaded files by name: those that came with the request as ``opened`` finds them, the others fetched.
+
+    ``take`` is told how many bytes of those are kept.
 
     Raises:
         ParameterError, UploadError: one cannot be had.
         TooLargeError: together they have too many bytes.
+
+    And whatever ``take`` raises.
     """
     files: dict[str, BinaryIO] = {}
     room = limits.upload_bytes
@@ -119,7 +126,7 @@ async def collect(
                 file = await opened(reference)
             else:
                 try:
-                    file = await fetch(reference.uri, limits, room)
+                    file = await fetch(reference.uri, limits, room, take)
                 except UploadError as error:
                     raise UploadError(f"upload {reference.name}: {error}") from None
             files[reference.name] = file

@@ -12,11 +12,11 @@ from typing import Any, Literal
 from fastapi import APIRouter, Request
 from starlette.responses import FileResponse, PlainTextResponse, RedirectResponse, Response
 
-from km3vo.errors import ForbiddenError, NotFoundError, ParameterError
+from km3vo.errors import ForbiddenError, NotFoundError, ParameterError, TooLargeError, TooManyError
 from km3vo.protocols import job_files, uws_documents
 from km3vo.protocols.dali import Parameters, parameters, service
 from km3vo.protocols.upload import Reference, split
-from km3vo.protocols.uws_access import GONE, asking, find, job_url, list_url
+from km3vo.protocols.uws_access import GONE, asking, client, find, job_url, list_url
 from km3vo.protocols.uws_documents import time_text
 from km3vo.results import votable
 from km3vo.store.jobs import Job, new_id
@@ -75,17 +75,25 @@ async def create(request: Request) -> Response:
         raise ParameterError(f"PHASE={phase[:40]}: a new job can be given PHASE=RUN or none")
     who = await asking(request)
     id = new_id()
+    await asyncio.to_thread(running.room.take, 0)
     try:
         pairs = await _kept(request, id, given)
         job = await running.jobs.create(
             id=id,
             audience=who.audience,
             owner=who.name,
+            client=client(request) if who.name is None else None,
+            most=limits.jobs_unfinished,
             run=phase == "RUN",
             parameters=pairs,
             seconds=limits.async_seconds,
             days=limits.retention_days,
         )
+        if job is None:
+            raise TooManyError(
+                f"you have {limits.jobs_unfinished} jobs that have not ended, and may have no more: come back when some"
+                " have, or delete those that you do not need"
+            )
     except BaseException:
         await asyncio.to_thread(job_files.remove, running.settings.results, id)
         raise
@@ -94,22 +102,29 @@ async def create(request: Request) -> Response:
 
 async def _kept(request: Request, id: str, given: Parameters) -> list[tuple[str, str]]:
     """The parameters to keep with a job; tables that came with the request are saved beside it."""
-    home = service(request).settings.results
+    running = service(request)
+    home, take = running.settings.results, running.room.take
     inline: set[str] = set()
     uploads: list[Reference] = []
     for reference in split(given.all("UPLOAD")):
         label = reference.label
         part = given.files.get(label) if label is not None else None
         if label is not None and part is not None and _TABLE.fullmatch(reference.name):
-            await asyncio.to_thread(job_files.save_upload, home, id, reference.name, part.file)
+            await asyncio.to_thread(job_files.save_upload, home, id, reference.name, part.file, take)
             reference = Reference(reference.name, f"param:{reference.name}")
         elif label is not None and (texts := given.all(label)) and _TABLE.fullmatch(reference.name):
-            await asyncio.to_thread(job_files.save_upload, home, id, reference.name, io.BytesIO(texts[0].encode()))
+            table = io.BytesIO(texts[0].encode())
+            await asyncio.to_thread(job_files.save_upload, home, id, reference.name, table, take)
             inline.add(label.upper())
         uploads.append(reference)
     dropped = _CONTROLS | inline | {"UPLOAD"}
     pairs = [(name, value) for name, values in given.values.items() if name not in dropped for value in values]
-    return pairs + [("UPLOAD", str(reference)) for reference in uploads]
+    pairs += [("UPLOAD", str(reference)) for reference in uploads]
+    if (size := sum(len(name) + len(value) for name, value in pairs)) > (
+        most := 2 * running.settings.limits.query_length
+    ):
+        raise TooLargeError(f"the parameters of a job may have {most} characters; these have {size}")
+    return pairs
 
 
 # One job -------------------------------------------------------------------------------------------------------------

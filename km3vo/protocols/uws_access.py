@@ -7,6 +7,7 @@ when its owner is none any more, the results are out of reach.
 
 from __future__ import annotations
 
+import ipaddress
 import re
 
 from starlette.requests import Request
@@ -24,6 +25,21 @@ _ID = re.compile(r"[0-9a-f]{32}")
 async def asking(request: Request) -> Asker:
     """Who asks."""
     return asker(request)
+
+
+def client(request: Request) -> str:
+    """Where a request comes from: its address, or the network of an IPv6 address, which one client has for itself.
+
+    Behind a proxy on this machine it is the address that the proxy names (X-Forwarded-For).
+    """
+    host = request.client.host if request.client else ""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:  # a local socket
+        return host
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is None:
+        return str(ipaddress.ip_network((address, 64), strict=False))
+    return str(getattr(address, "ipv4_mapped", None) or address)
 
 
 def list_url(request: Request) -> str:

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
-from km3vo.errors import Km3voError, RequestError, TimeoutExceeded, UnavailableError
+from km3vo.errors import FullError, Km3voError, RequestError, TimeoutExceeded, UnavailableError
 from km3vo.protocols import job_files, upload
 from km3vo.protocols.dali import Parameters
 from km3vo.protocols.execution import Execution
@@ -54,7 +54,7 @@ class Run:
         assert self._task is not None
         return self._task
 
-    def execute(self, execution: Execution, wanted: Wanted, home: Path) -> tuple[Path, int]:
+    def execute(self, execution: Execution, wanted: Wanted, running: Service) -> tuple[Path, int]:
         """Run the query and write its result to a file; for a thread. Returns the file and its size in bytes.
 
         Raises:
@@ -65,7 +65,8 @@ class Run:
             if self.unwanted:
                 raise TimeoutExceeded("the job was stopped")
             self.result = execution.start()
-            file, size = job_files.write(home, self.job.id, wanted.format, self.result)
+            most, take = running.settings.limits.result_bytes, running.room.take
+            file, size = job_files.write(running.settings.results, self.job.id, wanted.format, self.result, most, take)
             if self.result.failed:  # some formats end such a document in good order
                 file.unlink(missing_ok=True)
                 raise RequestError(self.result.failed)
@@ -195,7 +196,7 @@ class Workers:
         who = Asker(job.audience, job.owner)
         url = f"{running.settings.base_url}/tap/async/{job.id}"
         execution = Execution(running, wanted, who, url, job.seconds, files)
-        working = asyncio.get_running_loop().run_in_executor(self._threads, run.execute, execution, wanted, self._home)
+        working = asyncio.get_running_loop().run_in_executor(self._threads, run.execute, execution, wanted, running)
         return wanted, await asyncio.shield(working)
 
     async def _failed(self, run: Run, error: Km3voError) -> None:
@@ -220,7 +221,8 @@ class Workers:
             elif isinstance(error, UnavailableError):
                 await self._insist(lambda: queue.try_again(job, run.worker, str(error)))
             else:
-                await self._insist(lambda: queue.fail(job, run.worker, str(error), rows=run.rows))
+                full = isinstance(error, FullError)
+                await self._insist(lambda: queue.fail(job, run.worker, str(error), rows=run.rows, transient=full))
         except Km3voError as broken:
             log.warning("the end of job %d could not be written: %s", job.number, broken)
 

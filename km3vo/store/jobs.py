@@ -41,6 +41,7 @@ class Job:
         id: what the job is called in URLs.
         audience: as whom its query runs.
         owner: who made it, or None for an anonymous job.
+        client: where an anonymous job came from, or None.
         parameters: (NAME, value) as given.
         seconds: how long it may run.
         created, queued, started, ended, destruction: times with zone.
@@ -55,6 +56,7 @@ class Job:
     id: str
     audience: Audience
     owner: str | None
+    client: str | None
     phase: Phase
     parameters: Sequence[tuple[str, str]]
     seconds: int
@@ -80,9 +82,11 @@ class Job:
 
 
 CREATE: LiteralString = """
-INSERT INTO km3vo.job (id, audience, owner, phase, queued, parameters, seconds, destruction)
-VALUES (%(id)s, %(audience)s, %(owner)s, %(phase)s, CASE WHEN %(phase)s = 'QUEUED' THEN now() END, %(parameters)s,
-        %(seconds)s, now() + %(days)s * interval '1 day')
+INSERT INTO km3vo.job (id, audience, owner, client, phase, queued, parameters, seconds, destruction)
+SELECT %(id)s, %(audience)s, %(owner)s::text, %(client)s::text, %(phase)s,
+       CASE WHEN %(phase)s = 'QUEUED' THEN now() END, %(parameters)s, %(seconds)s, now() + %(days)s * interval '1 day'
+WHERE (SELECT count(*) FROM km3vo.job
+       WHERE (owner = %(owner)s OR client = %(client)s) AND phase IN ('PENDING', 'QUEUED', 'EXECUTING')) < %(most)s
 ON CONFLICT (id) DO UPDATE SET id = excluded.id  -- sent again after a broken connection
 RETURNING *
 """
@@ -145,24 +149,29 @@ class Jobs:
         id: str,
         audience: Audience,
         owner: str | None,
+        client: str | None,
+        most: int,
         run: bool,
         parameters: Sequence[tuple[str, str]],
         seconds: int,
         days: float,
-    ) -> Job:
-        """Make a job, and queue it if it is to ``run`` at once; it is destroyed after ``days``."""
-        made = await self._change(
+    ) -> Job | None:
+        """Make a job, and queue it if it is to ``run`` at once; it is destroyed after ``days``.
+
+        Either ``owner`` or ``client`` is given. With ``most`` jobs that have not ended they get no more: None.
+        """
+        return await self._change(
             CREATE,
             id=id,
             audience=audience,
             owner=owner,
+            client=client,
+            most=most,
             phase="QUEUED" if run else "PENDING",
             parameters=Json(list(parameters)),
             seconds=seconds,
             days=days,
         )
-        assert made is not None
-        return made
 
     async def find(self, id: str) -> Job | None:
         """The job of that id."""

@@ -58,7 +58,7 @@ def web() -> Iterator[int]:
 
 def get(url: str, *, allowed: tuple[str, ...] = (HERE,), room: int = 1000, seconds: int = 20) -> bytes:
     limits = Limits(upload_hosts=list(allowed), upload_seconds=seconds)
-    with asyncio.run(fetch(url, limits, room)) as file:
+    with asyncio.run(fetch(url, limits, room, lambda count: None)) as file:
         return file.read()
 
 
