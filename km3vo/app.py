@@ -18,7 +18,7 @@ from km3vo import __version__
 from km3vo.catalog.files import read_catalog
 from km3vo.catalog.model import Catalog
 from km3vo.errors import Km3voError
-from km3vo.protocols import cone, coverage, datalink, download, examples, identity, oai, pages, tap, uws, vosi
+from km3vo.protocols import cone, coverage, datalink, download, examples, identity, oai, pages, routing, tap, uws, vosi
 from km3vo.protocols.dali import Compression, CrossOrigin
 from km3vo.protocols.identity import Credentials, Identity
 from km3vo.protocols.workers import Workers
@@ -80,8 +80,10 @@ def create_app(
     app.add_exception_handler(Km3voError, _explain)
     app.add_exception_handler(HTTPException, _explain)
     app.add_exception_handler(Exception, _apologise)
-    for routes in _routers(running):
+    routers = _routers(running)
+    for routes in (*routers, *map(routing.others, routers)):
         app.include_router(routes)
+    app.router.default = routing.Slashes(app.router)
     app.openapi = _described(app)  # type: ignore[method-assign]
     return app
 

@@ -27,7 +27,12 @@ class Execution:
         url: of the request, for the result's INFOs.
         seconds: how long the database may work on it.
         files: the uploaded tables, by name.
+
+    Attributes:
+        name: of the first table that it reads, known once it has started; for naming files.
     """
+
+    name = "result"
 
     def __init__(
         self,
@@ -79,6 +84,7 @@ class Execution:
     def _start(self) -> Result:
         running, wanted = self._running, self._wanted
         translation = self._translated()
+        self.name = next((".".join(name) for name in sorted(translation.tables)), self.name)
         self._check()
         reader = running.readers[self._who.audience]
         stream = reader.stream(translation.sql, self._seconds, self._began)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import BinaryIO
 
 from fastapi import APIRouter, Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from km3vo.errors import Km3voError
 from km3vo.protocols import upload
@@ -23,7 +23,9 @@ async def sync(request: Request) -> Response:
     limits = running.settings.limits
     try:
         given = await parameters(request)
-        wanted = read(limits, given)
+        if given.one("REQUEST").lower() == "getcapabilities" and not given.all("QUERY"):  # as TAP 1.0 §2.2 had it
+            return RedirectResponse(f"{str(request.url).partition('/sync')[0]}/capabilities", status_code=303)
+        wanted = read(limits, given, request.headers.get("accept", ""))
 
         async def opened(reference: Reference) -> BinaryIO:
             return upload.inline(given, reference)
@@ -33,7 +35,14 @@ async def sync(request: Request) -> Response:
         result = await unless_gone(request, running.threads, execution.start, execution.cancel)
     except Km3voError as error:
         return error_response(error)
-    return ByteStream(running, wanted.format.write(result), execution, wanted.format.content_type)
+    headers = {
+        "Content-Disposition": f'inline; filename="{execution.name}.{wanted.format.extension}"',
+        "Vary": "Accept",
+    }
+    if request.method == "HEAD":
+        execution.close()
+        return Response(headers=headers, media_type=wanted.format.content_type)
+    return ByteStream(running, wanted.format.write(result), execution, wanted.format.content_type, headers)
 
 
 def error_response(error: Km3voError) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from km3vo.errors import ParameterError, TooLargeError
@@ -15,6 +16,7 @@ STANDARD = "ivo://ivoa.net/std/TAP"
 # LANG, as declared in the capabilities → the version of ADQL to read (TAP 1.1 §2.7.1).
 LANGUAGES = {"ADQL": "2.1", "ADQL-2.0": "2.0", "ADQL-2.1": "2.1"}
 RUNID_LENGTH = 64
+_VERSION = re.compile(r"1(\.[0-9]+)?|")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +31,8 @@ class Wanted:
     uploads: tuple[Reference, ...]
 
 
-def read(limits: Limits, given: Parameters) -> Wanted:
-    """The query in a request's parameters.
+def read(limits: Limits, given: Parameters, accept: str = "") -> Wanted:
+    """The query in a request's parameters; ``accept`` is its header of that name.
 
     Raises:
         ParameterError: a parameter is missing, given twice, or not understood.
@@ -44,6 +46,8 @@ def read(limits: Limits, given: Parameters) -> Wanted:
         raise ParameterError("QUERY is missing: give a query in ADQL, such as SELECT TOP 5 * FROM tap_schema.tables")
     if len(query) > limits.query_length:
         raise TooLargeError(f"the query has {len(query)} characters; the limit is {limits.query_length}")
+    if not _VERSION.fullmatch(version := given.one("VERSION", "1.1").strip()):
+        raise ParameterError(f"VERSION={version[:40]} is not a version of TAP that is known here: leave it out")
     runid = given.one("RUNID")
     if len(runid) > RUNID_LENGTH:
         raise ParameterError(f"RUNID has {len(runid)} characters; the limit is {RUNID_LENGTH}")
@@ -51,7 +55,7 @@ def read(limits: Limits, given: Parameters) -> Wanted:
         query=query,
         version=LANGUAGES[language],
         maxrec=given.maxrec(limits.maxrec, limits.maxrec_hard),
-        format=given.format(formats.DEFAULT),
+        format=given.format(formats.accepted(accept)),
         runid=runid,
         uploads=references(given),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,6 +19,7 @@ from km3vo.protocols.upload import Reference, split
 from km3vo.protocols.uws_access import GONE, asking, client, find, job_url, list_url
 from km3vo.protocols.uws_documents import time_text
 from km3vo.results import votable
+from km3vo.settings import Limits
 from km3vo.store.jobs import Job, new_id
 
 PHASES = (
@@ -28,7 +29,7 @@ PHASES = (
 WAIT_SECONDS = 300
 LIST_MOST = 1000
 # These steer the service and are no parameters of a job.
-_CONTROLS = {"PHASE", "ACTION", "WAIT"}
+_CONTROLS = {"PHASE", "ACTION", "WAIT", "EXECUTIONDURATION", "DESTRUCTION"}
 _TABLE = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,60}")
 # What is in a job changes, and is its owner's.
 _PRIVATE = {"Cache-Control": "private, no-store"}
@@ -66,13 +67,19 @@ async def list_jobs(request: Request) -> Response:
 
 
 async def create(request: Request) -> Response:
-    """Make a job; with PHASE=RUN it is queued at once (UWS 1.1 §2.2.3.1)."""
+    """Make a job; with PHASE=RUN it is queued at once (UWS 1.1 §2.2.3.1). Its limits of time may come along."""
     running = service(request)
     limits = running.settings.limits
     given = await parameters(request)
     phase = given.one("PHASE").strip().upper()
     if phase not in ("", "RUN"):
         raise ParameterError(f"PHASE={phase[:40]}: a new job can be given PHASE=RUN or none")
+    seconds, days = limits.async_seconds, limits.retention_days
+    if given.all("EXECUTIONDURATION"):
+        seconds = _seconds(given, limits)
+    if given.all("DESTRUCTION"):
+        asked = _time("DESTRUCTION", given.one("DESTRUCTION")) - datetime.now(UTC)
+        days = min(asked / timedelta(days=1), limits.retention_days_hard)
     who = await asking(request)
     id = new_id()
     await asyncio.to_thread(running.room.take, 0)
@@ -86,8 +93,8 @@ async def create(request: Request) -> Response:
             most=limits.jobs_unfinished,
             run=phase == "RUN",
             parameters=pairs,
-            seconds=limits.async_seconds,
-            days=limits.retention_days,
+            seconds=seconds,
+            days=days,
         )
         if job is None:
             raise TooManyError(
@@ -142,9 +149,9 @@ async def get_job(request: Request) -> Response:
 async def _waited(request: Request, job: Job, given: Parameters) -> Job:
     running = service(request)
     text = given.one("WAIT").strip()
-    if not re.fullmatch(r"-1|\d{1,9}", text):
+    if not re.fullmatch(r"-1|[0-9]+", text):
         raise ParameterError(f"WAIT={text[:40]} is not a number of seconds: give a whole number, or -1 for very long")
-    seconds = WAIT_SECONDS if text == "-1" else min(int(text), WAIT_SECONDS)
+    seconds = WAIT_SECONDS if text == "-1" or len(text) > 9 else min(int(text), WAIT_SECONDS)
     phase = given.one("PHASE").strip().upper() or job.phase
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds
@@ -262,11 +269,9 @@ async def get_execution_duration(request: Request) -> Response:
 async def post_execution_duration(request: Request) -> Response:
     """Change how long the job may run, up to the service's limit; 0 asks for as long as possible."""
     running = service(request)
-    given = await parameters(request)
-    asked = _count("EXECUTIONDURATION", given.one("EXECUTIONDURATION"))
-    most = running.settings.limits.async_seconds_hard
+    seconds = _seconds(await parameters(request), running.settings.limits)
     job = await find(request)
-    return _changed(request, job, await running.jobs.set_seconds(job.id, min(asked or most, most)), "more time")
+    return _changed(request, job, await running.jobs.set_seconds(job.id, seconds), "more time")
 
 
 async def get_destruction(request: Request) -> Response:
@@ -340,6 +345,12 @@ def _time(name: str, text: str) -> datetime:
         raise ParameterError(f"{name}={text[:40]} is not a time such as 2026-01-31T12:00:00Z") from None
 
 
+def _seconds(given: Parameters, limits: Limits) -> int:
+    """The execution duration asked for, up to the limit; 0 asks for as long as possible."""
+    asked = _count("EXECUTIONDURATION", given.one("EXECUTIONDURATION"))
+    return min(asked or limits.async_seconds_hard, limits.async_seconds_hard)
+
+
 def _count(name: str, text: str) -> int:
     if not re.fullmatch(r"\d{1,9}", text.strip()):
         raise ParameterError(f"{name}={text[:40]} is not a whole number")
@@ -387,6 +398,4 @@ def router(prefix: str) -> APIRouter:
             response_class=Response,
             openapi_extra={"parameters": parameters},
         )
-        if method == "GET":
-            routes.add_api_route(path, handle, methods=["HEAD"], include_in_schema=False)
     return routes

@@ -292,7 +292,7 @@ def router(prefix: str, items: Items, catalog: Catalog) -> APIRouter:
     @routes.get("/tables/{name}", summary="One table", response_class=Response)
     async def table(request: Request, name: str) -> Response:
         try:
-            return respond(request, table_document(catalog.table(name)))
+            return respond(request, table_document(catalog.table(name.replace('"', ""))))
         except KeyError:
             raise NotFoundError(f"there is no table {name[:80]}: see {prefix}/tables") from None
 

@@ -69,7 +69,7 @@ def _format(name: str, mime: str, write: Writer, *aliases: str, extension: str =
 
 
 FORMATS: tuple[Format, ...] = (
-    _votable("BINARY2", "1.4", "votable", "votable/b2", "votable/binary2", _VOTABLE),
+    _votable("BINARY2", "1.4", "votable", "votable/b2", "votable/binary2", _VOTABLE, f"{_VOTABLE};version=1.4"),
     _votable("TABLEDATA", "1.4", "votable/td", "votable/tabledata", "text/xml", "application/xml"),
     _votable("BINARY", "1.4", "votable/b", "votable/binary"),
     _votable("BINARY2", "1.5", "votable1.5", "votable/b2/1.5", f"{_VOTABLE};version=1.5"),
@@ -116,6 +116,22 @@ def find(requested: str) -> Format:
     if asked is None or (found.content_type.startswith(asked.partition(";")[0]) and found.content_type != found.mime):
         return found
     return replace(found, content_type=asked)
+
+
+def accepted(header: str) -> Format:
+    """The format that an Accept header asks for where RESPONSEFORMAT does not (RFC 9110 §12.5.1).
+
+    Programs send headers of their own accord (Java: ``text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2``), and so
+    do browsers. So it counts only when no wildcard is in it and everything that it names is one of our formats.
+    """
+    asked = []
+    for part in header.split(","):
+        kind, _, quality = part.partition(";q=") if ";q=" in part else part.partition("; q=")
+        try:
+            asked.append((float(quality or 1), find(kind)))
+        except (ParameterError, ValueError):
+            return DEFAULT
+    return max(asked, key=lambda pair: pair[0])[1]
 
 
 def _key(requested: str) -> str:
