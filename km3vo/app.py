@@ -18,7 +18,21 @@ from km3vo import __version__
 from km3vo.catalog.files import read_catalog
 from km3vo.catalog.model import Catalog
 from km3vo.errors import Km3voError
-from km3vo.protocols import cone, coverage, datalink, download, examples, identity, oai, pages, routing, tap, uws, vosi
+from km3vo.protocols import (
+    cone,
+    coverage,
+    datalink,
+    download,
+    examples,
+    identity,
+    oai,
+    pages,
+    routing,
+    tap,
+    tap_plus,
+    uws,
+    vosi,
+)
 from km3vo.protocols.dali import Compression, CrossOrigin
 from km3vo.protocols.identity import Credentials, Identity
 from km3vo.protocols.workers import Workers
@@ -112,7 +126,8 @@ def find_database(settings: Settings) -> Database:
 def _routers(running: Service) -> list[APIRouter]:
     routers = [cone.router(running.published.tables, running.settings)]
     for prefix in TAP_PREFIXES:
-        routers += [tap.router(prefix), uws.router(prefix), examples.router(prefix, running)]
+        routers += [tap.router(prefix), uws.router(prefix), tap_plus.router(prefix)]
+        routers.append(examples.router(prefix, running))
         routers += [vosi.router(prefix, vosi.tap_items(running, prefix), running.catalog)]
     for schema in running.published.schemas:
         for table in schema.tables:

@@ -192,12 +192,16 @@ async def post_job(request: Request) -> Response:
 
 
 async def delete(request: Request) -> Response:
-    """Remove the job and its files, stopping it if it runs."""
+    """Remove the job."""
+    await remove(request, await find(request))
+    return _see(list_url(request))
+
+
+async def remove(request: Request, job: Job) -> None:
+    """Remove a job and its files, stopping it if it runs."""
     running = service(request)
-    job = await find(request)
     await running.jobs.delete(job.id)
     await asyncio.to_thread(job_files.remove, running.settings.results, job.id)
-    return _see(list_url(request))
 
 
 async def get_phase(request: Request) -> Response:

@@ -55,14 +55,14 @@ def job_url(request: Request, id: str) -> str:
     return f"{list_url(request)}/{id}"
 
 
-async def find(request: Request) -> Job:
-    """The job that the request is about.
+async def find(request: Request, id: str | None = None) -> Job:
+    """The job that the request is about: the one in its path, unless another ``id`` is given.
 
     Raises:
         NotFoundError: there is none of that id, or it is somebody else's.
         ForbiddenError: it read what the asker may not read (any more).
     """
-    id = request.path_params["id"]
+    id = request.path_params["id"] if id is None else id
     job = await service(request).jobs.find(id) if _ID.fullmatch(id) else None
     who = await asking(request)
     if job is None or (job.owner is not None and job.owner != who.name):

@@ -19,6 +19,7 @@ from km3vo import adql
 from km3vo.catalog.model import Catalog, Column, Schema, Table
 from km3vo.catalog.tap_schema import as_written, is_indexed
 from km3vo.errors import NotFoundError, ParameterError, UnavailableError
+from km3vo.protocols import tap_plus
 from km3vo.protocols.dali import parameters, service
 from km3vo.results import formats
 from km3vo.service import Service
@@ -287,7 +288,15 @@ def router(prefix: str, items: Items, catalog: Catalog) -> APIRouter:
         detail = given.one("DETAIL", "min" if brief else "max").lower()
         if detail not in ("min", "max"):
             raise ParameterError(f"detail={detail[:40]} is not min or max")
-        return respond(request, whole if detail == "max" else names)
+        body = whole if detail == "max" else names
+        if given.all("TABLES"):
+            try:
+                body = tableset(tap_plus.selected(catalog, given.one("TABLES").split(",")), columns=detail == "max")
+            except KeyError:
+                raise NotFoundError(f"there is no table {given.one('TABLES')[:80]}: see {prefix}/tables") from None
+        answer = respond(request, tap_plus.flagged(body) if tap_plus.is_client(request) else body)
+        answer.headers.add_vary_header("User-Agent")
+        return answer
 
     @routes.get("/tables/{name}", summary="One table", response_class=Response)
     async def table(request: Request, name: str) -> Response:

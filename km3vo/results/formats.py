@@ -94,6 +94,7 @@ FORMATS: tuple[Format, ...] = (
 )
 
 DEFAULT = FORMATS[0]
+_FOR_PEOPLE = {"html", "text"}
 
 
 def find(requested: str) -> Format:
@@ -121,16 +122,18 @@ def find(requested: str) -> Format:
 def accepted(header: str) -> Format:
     """The format that an Accept header asks for where RESPONSEFORMAT does not (RFC 9110 §12.5.1).
 
-    Programs send headers of their own accord (Java: ``text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2``), and so
-    do browsers. So it counts only when no wildcard is in it and everything that it names is one of our formats.
+    Programs send headers of their own accord (Java ``text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2``, TapPlus
+    ``text/plain``), and so do browsers. So it counts only where all that it names are formats for programs.
     """
     asked = []
     for part in header.split(","):
-        kind, _, quality = part.partition(";q=") if ";q=" in part else part.partition("; q=")
+        kind, _, quality = re.sub(r"\s*;\s*q\s*=\s*", ";q=", part).partition(";q=")
         try:
             asked.append((float(quality or 1), find(kind)))
         except (ParameterError, ValueError):
             return DEFAULT
+    if any(found.name in _FOR_PEOPLE for _, found in asked):
+        return DEFAULT
     return max(asked, key=lambda pair: pair[0])[1]
 
 

@@ -47,6 +47,10 @@ _STYLE = text.Style(
 )
 
 
+# astroquery's TapPlus looks for these whether there is something or not.
+_ALWAYS = ("unit", "description")
+
+
 def _pieces(result: Result) -> Iterator[bytes]:
     waiting = [_head(result)]
     before = b"\n["
@@ -69,9 +73,9 @@ def _head(result: Result) -> bytes:
         "infos": [_info(info) for info in (*result.infos, *result.table_infos)],
         "metadata": [
             {
-                name: value
+                name: value or None
                 for name in ("name", "datatype", "arraysize", "xtype", "unit", "ucd", "utype", "description")
-                if (value := getattr(column, name))
+                if (value := getattr(column, name)) or name in _ALWAYS
             }
             for column in result.columns
         ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import httpx
 import pytest
@@ -40,6 +41,45 @@ def test_tapquery_with_an_upload(server: Server, stilts: Callable[..., str], sou
         "ON 1 = CONTAINS(POINT(e.ra, e.dec), CIRCLE(g.ra, g.dec, 180))",
     )  # fmt: skip
     assert rows(got) == [str(10 * ROWS["icecube.ps3yr"])]
+
+
+def test_tapquery_sends_an_upload_with_a_job(server: Server, stilts: Callable[..., str], sources: str) -> None:
+    got = stilts(
+        "tapquery", f"tapurl={server.tap}", "sync=false", "nupload=1", f"upload1={sources}", "ufmt1=csv",
+        "upname1=grid", "adql=SELECT name, ra FROM TAP_UPLOAD.grid WHERE ra > 100 ORDER BY name", "ofmt=csv",
+    )  # fmt: skip
+    assert rows(got)[0] == "s3,108"
+
+
+@pytest.mark.parametrize("form", ["votable-tabledata", "votable-binary-inline", "votable-binary2-inline",
+                                  "votable-fits-inline"])  # fmt: skip
+def test_votables_of_stilts_can_be_uploaded(
+    server: Server, stilts: Callable[..., str], sources: str, tmp_path: Path, form: str
+) -> None:
+    file = tmp_path / "sources.vot"
+    stilts("tpipe", f"in={sources}", "ifmt=csv", f"ofmt={form}", f"out={file}")
+    answer = httpx.post(
+        f"{server.tap}/sync",
+        data={"LANG": "ADQL", "QUERY": "SELECT * FROM TAP_UPLOAD.t ORDER BY name", "FORMAT": "csv",
+              "UPLOAD": "t,param:t"},
+        files={"t": file.read_bytes()},
+    )  # fmt: skip
+    assert answer.text.splitlines()[:2] == ["name,ra,dec", "s0,0,-45"]
+
+
+def test_tapresume(server: Server, stilts: Callable[..., str]) -> None:
+    data = {"LANG": "ADQL", "QUERY": "SELECT TOP 3 id FROM ant20_01.main", "PHASE": "RUN"}
+    job = httpx.post(f"{server.tap}/async", data=data).headers["location"]
+    assert len(rows(stilts("tapresume", f"joburl={job}", "ofmt=csv", "delete=finished"))) == 3
+    assert httpx.get(job).status_code == 404
+
+
+def test_tapskymatch(server: Server, stilts: Callable[..., str], sources: str) -> None:
+    got = stilts(
+        "tapskymatch", f"tapurl={server.tap}", "taptable=icecube.ps3yr", "taplon=ra", "taplat=dec", f"in={sources}",
+        "ifmt=csv", "inlon=ra", "inlat=dec", "sr=10", "find=all", "ofmt=csv",
+    )  # fmt: skip
+    assert len(rows(got)) > 100
 
 
 def test_cone(server: Server, stilts: Callable[..., str]) -> None:

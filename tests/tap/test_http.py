@@ -8,7 +8,7 @@ import pytest
 from lxml import etree
 
 from tests.conftest import Server
-from tests.tap.conftest import QUICK, UWS, Client, validate
+from tests.tap.conftest import QUICK, UWS, Client, Job, validate
 
 TABLE = (
     b"<VOTABLE version='1.3' xmlns='http://www.ivoa.net/xml/VOTable/v1.3'><RESOURCE><TABLE>"
@@ -96,8 +96,9 @@ def test_a_slash_at_the_end(client: Client) -> None:
         ("application/pony", "application/x-votable+xml;serialization=BINARY2"),
         ("*/*", "application/x-votable+xml;serialization=BINARY2"),
         ("", "application/x-votable+xml;serialization=BINARY2"),
-        # What Java and browsers send without being told.
+        # What Java, astroquery and browsers send without being told.
         ("text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2", "application/x-votable+xml;serialization=BINARY2"),
+        ("text/plain", "application/x-votable+xml;serialization=BINARY2"),
         ("text/html,application/xhtml+xml,*/*;q=0.8", "application/x-votable+xml;serialization=BINARY2"),
         ("text/csv;q=x", "application/x-votable+xml;serialization=BINARY2"),
     ],
@@ -231,8 +232,9 @@ def test_a_job_from_the_address_alone(client: Client) -> None:
     asked = {"QUERY": QUICK, "FORMAT": "csv", "PHASE": "RUN"}
     answer = client.http.post(f"{client.tap}/async", params=asked)
     assert answer.status_code == 303
-    done = client.http.get(answer.headers["location"], params={"WAIT": "999999999999"})
-    assert etree.fromstring(done.content).findtext("uws:phase", namespaces=UWS) == "COMPLETED"
+    job = Job(client.http, answer.headers["location"])
+    assert job.end() == "COMPLETED"
+    assert job.xml(WAIT="999999999999").findtext("uws:phase", namespaces=UWS) == "COMPLETED"
 
 
 def test_get_changes_nothing(client: Client) -> None:
