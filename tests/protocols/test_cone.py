@@ -166,3 +166,28 @@ def test_csv(server: Server) -> None:
     answer = httpx.get(f"{server.url}/scs/icecube/ps3yr?RA=180&DEC=0&SR=20&RESPONSEFORMAT=csv")
     assert answer.headers["content-type"].startswith("text/csv")
     assert answer.text.splitlines()[0].startswith("_r,id,")
+
+
+def test_nothing_found_is_an_answer_like_others(server: Server) -> None:
+    for parameters in ({"SR": 1e-7}, {"SR": 10, "MAXREC": 0}):
+        answer = httpx.get(f"{server.url}/scs/icecube/ps3yr", params={"RA": 1.2345, "DEC": 6.789, **parameters})
+        document = parse(io.BytesIO(answer.content))
+        assert len(document.get_first_table().array) == 0
+        assert len(document.get_first_table().fields) > 3
+        assert [info.name for info in document.infos if info.name == "Error"] == []
+
+
+def test_there_is_one_table_and_one_of_each_mandatory_field(server: Server) -> None:
+    """A text, unique, and two numbers: what registries' validators look for first (SCS 1.03 §2.2)."""
+    for path in ("ant20_01/main", "antares/data", "icecube/ps3yr", "km3net/events"):
+        answer = httpx.get(f"{server.url}/scs/{path}?RA=180&DEC=-30&SR=60")
+        document = parse(io.BytesIO(answer.content))
+        assert len(document.resources) == len(list(document.iter_tables())) == 1
+        table = document.get_first_table()
+        (identifier,) = [field for field in table.fields if field.ucd == "ID_MAIN"]
+        assert (identifier.datatype, identifier.arraysize) == ("char", "*")
+        values = list(table.array[identifier.ID])
+        assert len(set(values)) == len(values) > 0
+        for ucd in ("POS_EQ_RA_MAIN", "POS_EQ_DEC_MAIN"):
+            (position,) = [field for field in table.fields if field.ucd == ucd]
+            assert (position.datatype, position.arraysize, str(position.unit)) == ("double", None, "deg")

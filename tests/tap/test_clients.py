@@ -5,14 +5,18 @@ from __future__ import annotations
 import gc
 import io
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
 import pyvo
+import requests
 from astropy.table import Table
 from astroquery.utils.tap.core import TapPlus
 
+from km3vo.store import tokens
+from km3vo.store.database import OWNER
 from tests.conftest import Server
 from tests.tap.conftest import ENDLESS
 
@@ -156,3 +160,19 @@ def test_a_table_in_memory_becomes_every_serialization(service: Any) -> None:
         out.seek(0)
         found = service.run_sync("SELECT * FROM TAP_UPLOAD.t", uploads={"t": out})
         assert found["ra"].tolist() == [10.0, 350.0]
+
+
+def test_pyvo_lists_the_jobs_of_whoever_has_a_token(server: Server) -> None:
+    with server.app.state.service.database.connect(OWNER) as owner:
+        given = {"audience": "member", "label": "test", "valid": timedelta(days=1), "by": "me"}
+        token = tokens.create(owner, "vera", **given)[1]
+    session = requests.Session()
+    session.headers["Authorization"] = f"Bearer {token}"
+    mine, nobodys = pyvo.dal.TAPService(server.tap, session=session), pyvo.dal.TAPService(server.tap)
+    done, waiting = mine.submit_job(QUERY).run().wait(timeout=60), mine.submit_job(QUERY)
+    assert [job.jobid for job in mine.get_job_list()] == [waiting.job_id, done.job_id]
+    assert [job.jobid for job in mine.get_job_list(phases="COMPLETED")] == [done.job_id]
+    assert [job.jobid for job in mine.get_job_list(last=1)] == [waiting.job_id]
+    assert nobodys.get_job_list() == []
+    assert done.owner == "vera"
+    assert len(done.fetch_result()) == 5

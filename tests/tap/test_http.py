@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -289,3 +290,36 @@ def test_how_much_of_the_tables(client: Client, parameters: dict[str, Any], colu
     found = etree.fromstring(client.http.get(f"{client.tap}/tables", params=parameters).content)
     assert bool(found.findall(".//column")) == columns
     assert client.http.get(f"{client.tap}/tables", params={"detail": "x"}).status_code == 400
+
+
+def test_documents_are_valid_and_answer_304(client: Client) -> None:
+    for path, schema in (("/tables", "VOSITables.xsd"), ("/availability", "VOSIAvailability.xsd")):
+        answer = client.http.get(client.tap + path)
+        assert answer.headers["content-type"].startswith("text/xml")
+        validate(answer.content, schema)
+    for path in ("/capabilities", "/tables", "/examples"):
+        first = client.http.get(client.tap + path)
+        again = client.http.get(client.tap + path, headers={"If-None-Match": first.headers["etag"]})
+        assert (again.status_code, again.content) == (304, b"")
+
+
+def test_every_answer_says_what_software_it_is(client: Client) -> None:
+    """In the form of the softID note, for errors and redirects too."""
+    job = client.job()
+    for answer in (client.sync(QUICK), client.sync("nonsense"), job.get(), job.post("/phase", PHASE="ABORT"),
+                   client.http.get(f"{client.tap}/nothing"), client.http.put(f"{client.tap}/sync")):  # fmt: skip
+        assert re.fullmatch(r"km3vo/\S+ IVOA-TAP/1\.1", answer.headers["server"])
+
+
+def test_every_table_has_the_fields_that_tap_schema_declares(client: Client) -> None:
+    names = ("column_name", "datatype", "arraysize", "xtype", "unit", "ucd", "utype")
+    declared: dict[str, list[list[str]]] = {}
+    query = f"SELECT table_name, {', '.join(names)} FROM tap_schema.columns ORDER BY table_name, column_index"
+    for row in client.rows(query):
+        declared.setdefault(row["table_name"], []).append([row[name].strip('"') for name in names])
+    assert len(declared) > 9
+    for table, columns in declared.items():
+        answer = client.sync(f"SELECT TOP 1 * FROM {table}", FORMAT="votable/td")
+        fields = etree.fromstring(answer.content).findall(".//{*}FIELD")
+        found = [[field.get("name"), *(field.get(name) or "" for name in names[1:])] for field in fields]
+        assert found == columns, table
