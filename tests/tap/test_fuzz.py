@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -77,3 +81,16 @@ def test_bodies_of_any_kind(server: Server, path: str, kind: str, body: bytes) -
     with httpx.Client(timeout=90) as http:
         answer = http.post(server.tap + path.replace("{id}", "0" * 32), content=body, headers=headers)
     assert answer.status_code < 500, answer.text
+
+
+@pytest.mark.slow
+def test_the_openapi_description_leads_to_no_failure(server: Server, tmp_path: Path) -> None:
+    """schemathesis asks for all that is described, with values at and beyond the edges of it."""
+    command = [
+        str(Path(sys.executable).with_name("schemathesis")), "run", f"{server.url}/openapi.json",
+        "--checks", "not_a_server_error", "--phases", "coverage,fuzzing", "--max-examples", "10",
+        "--request-timeout", "60", "--exclude-path-regex", "__system__", "--seed", "1",
+    ]  # fmt: skip
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-1000:]
+    assert "Tested: 0" not in done.stdout

@@ -19,6 +19,7 @@ from km3vo.service import Asker
 from km3vo.store import tokens
 from km3vo.store.database import OWNER
 from tests.conftest import Server
+from tests.protocols.test_streams import late_mistake
 from tests.tap.conftest import ENDLESS, HREF, QUICK, UWS, Client, Job, validate
 
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"
@@ -397,3 +398,13 @@ def _until(true: Any, seconds: float = 15) -> None:
     while not true():
         assert time.monotonic() < until, "it did not happen"
         time.sleep(0.05)
+
+
+@pytest.mark.parametrize("form", ["votable", "csv", "fits", "parquet"])
+def test_a_mistake_after_the_first_rows_leaves_no_result(client: Client, server: Server, form: str) -> None:
+    """Whatever the format could have said of it: the job failed, and what it wrote is gone."""
+    job = client.job(late_mistake(server.app.state.service.database), PHASE="RUN", FORMAT=form, MAXREC="4000000")
+    assert job.end() == "ERROR"
+    assert "a division by zero" in job.get("/error").text
+    assert job.get("/results/result").status_code == 404
+    assert list((server.settings.results / job.id).iterdir()) == []
