@@ -31,6 +31,10 @@ the validators:
 - votlint 3.4.7 fails on BINARY and BINARY2 after a polygon, also one that STILTS wrote, and takes the empty cell of a
   missing point for an error in TABLEDATA; 3.5.4 does neither.
 - votlint warns of the xtype `moc` (`ivoa.obscore_hea.t_intervals`), which came with DALI 1.2.
+
+TOPCAT 4.8.7 was given a cone search and a TAP query by their addresses, and looked at: both tables are there, with all
+columns. Aladin 12 could not be looked at so far: without the servers of the CDS, which the machine could not reach, it
+stops while it starts, whatever it is given. pyvo, astroquery and STILTS do their whole repertoire in the tests.
 """
 SECTION = re.compile(r"^Section (\w+): (.*)$")
 REPORT = re.compile(r"^([EWF])-(\w+)-(\w+)-\S+ (.*)$")
