@@ -38,7 +38,9 @@ def read(limits: Limits, given: Parameters, accept: str = "") -> Wanted:
         ParameterError: a parameter is missing, given twice, or not understood.
         TooLargeError: the query is too long.
     """
-    language = given.one("LANG", "ADQL").strip().upper()
+    language = given.one("LANG").strip().upper()
+    if not language:
+        raise ParameterError("LANG is missing: add LANG=ADQL")  # which clients must give (TAP 1.1 §2.7.1)
     if language not in LANGUAGES:
         raise ParameterError(f"unknown query language {language[:40]}: LANG is one of {', '.join(LANGUAGES)}")
     query = given.one("QUERY")

@@ -69,7 +69,7 @@ def member(server: Server, database: Database) -> Iterator[Callable[[str], httpx
 
 
 def sync(who: httpx.Client, query: str, **parameters: str) -> httpx.Response:
-    return who.get("/tap/sync", params={"QUERY": query, "RESPONSEFORMAT": "csv", **parameters})
+    return who.get("/tap/sync", params={"LANG": "ADQL", "QUERY": query, "RESPONSEFORMAT": "csv", **parameters})
 
 
 def job(who: httpx.Client, query: str) -> str:
@@ -125,7 +125,8 @@ def test_anonymous_jobs_read_public_rows_whoever_fetches_them(
 
 def test_identifiers_of_jobs_cannot_be_guessed_and_tell_no_number(anybody: httpx.Client) -> None:
     made = [
-        anybody.post("/tap/async", data={"QUERY": SECRET}).headers["location"].rpartition("/")[2] for _ in range(20)
+        anybody.post("/tap/async", data={"LANG": "ADQL", "QUERY": SECRET}).headers["location"].rpartition("/")[2]
+        for _ in range(20)
     ]
     assert len(set(made)) == 20
     assert all(len(one) >= 20 for one in made)

@@ -21,7 +21,7 @@ from tests.embargo.conftest import SCHEMAS
 from tests.embargo.issuer import Issuer
 from tests.embargo.lab import add_alert, paths
 
-QUERY = {"QUERY": "SELECT COUNT(*) AS n FROM lab.alerts", "RESPONSEFORMAT": "csv"}
+QUERY = {"LANG": "ADQL", "QUERY": "SELECT COUNT(*) AS n FROM lab.alerts", "RESPONSEFORMAT": "csv"}
 
 
 @pytest.fixture(scope="module")
@@ -289,13 +289,13 @@ def test_access_log(server: Server, lab: Database) -> None:
     ask(server, token)
     httpx.post(
         f"{server.url}/tap/sync",
-        data={"QUERY": "SELECT nothing FROM lab.alerts"},
+        data={"LANG": "ADQL", "QUERY": "SELECT nothing FROM lab.alerts"},
         headers={"Authorization": f"Bearer {token}"},
     )
     latest, first = logged()
     assert first[:4] == ("dee\N{SNOWMAN}", "member", "GET", "/tap/sync")
     assert "SELECT+COUNT" in str(first[4])
-    assert latest[2:] == ("POST", "/tap/sync", "QUERY=SELECT+nothing+FROM+lab.alerts", 400)
+    assert latest[2:] == ("POST", "/tap/sync", "LANG=ADQL&QUERY=SELECT+nothing+FROM+lab.alerts", 400)
 
 
 def test_no_answer_without_log(server: Server, lab: Database) -> None:

@@ -145,7 +145,7 @@ def test_asynchronous_jobs(pair: Pair) -> None:
 
 
 def test_headers(pair: Pair) -> None:
-    query = {"QUERY": "SELECT * FROM lab.events WHERE 1 / (nhits - 123) < 2"}
+    query = {"LANG": "ADQL", "QUERY": "SELECT * FROM lab.events WHERE 1 / (nhits - 123) < 2"}
     headers = [
         {"Range": "bytes=0-100"},
         {"If-None-Match": '"x"'},

@@ -188,7 +188,7 @@ def test_publishing_again_keeps_grants(lab: Database, events: Table, catalog: Ca
 def test_through_the_service(lab: Database, events: Table, tmp_path: Path) -> None:
     with lab.connect(OWNER) as owner:
         token = tokens.create(owner, "olga", audience="observer", label="", valid=SOON, by="me")[1]
-    query = {"QUERY": "SELECT event_id FROM lab.events ORDER BY event_id", "RESPONSEFORMAT": "csv"}
+    query = {"LANG": "ADQL", "QUERY": "SELECT event_id FROM lab.events ORDER BY event_id", "RESPONSEFORMAT": "csv"}
     headers = {"Authorization": f"Bearer {token}"}
     with serve(lab, tmp_path, schemas=SCHEMAS, promote_seconds=0) as server:
 
@@ -204,16 +204,19 @@ def test_through_the_service(lab: Database, events: Table, tmp_path: Path) -> No
         matched = httpx.post(
             f"{server.url}/tap/sync",
             data={
+                "LANG": "ADQL",
                 "QUERY": "SELECT e.event_id FROM lab.events AS e, tap_upload.mine AS u "
                 "WHERE DISTANCE(POINT(e.ra, e.dec), POINT(u.ra, u.dec)) < 1 AND u.name = 'e17' ORDER BY e.event_id",
                 "RESPONSEFORMAT": "csv",
                 "UPLOAD": "mine,param:mine",
-                "LANG": "ADQL",
             },
             files={"mine": ("mine.vot", UPLOAD.encode())},
             headers=headers,
         )
         assert matched.text.split() == ["event_id", "2091", "public"]
-        assert ask("/tap/sync", QUERY="SELECT ivo_healpix_index(5, ra, dec) FROM lab.events").status_code == 200
+        assert (
+            ask("/tap/sync", LANG="ADQL", QUERY="SELECT ivo_healpix_index(5, ra, dec) FROM lab.events").status_code
+            == 200
+        )
         grants.revoke(lab, number)
         assert ask("/tap/sync", **query).status_code == 403

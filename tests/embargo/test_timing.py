@@ -34,8 +34,10 @@ FROM generate_series(1, 20000) AS n
 CONE = "FROM lab.events WHERE 1 = CONTAINS(POINT(ra, dec), CIRCLE(200.15, -39.7, 1))"
 QUESTIONS = {
     "cone": Question("GET", "/scs/lab/events", {"RA": "200.15", "DEC": "-39.7", "SR": "1"}),
-    "query": Question("GET", "/tap/sync", {"QUERY": f"SELECT * {CONE} AND nhits = 7"}),
-    "all": Question("GET", "/tap/sync", {"QUERY": "SELECT COUNT(*), MAX(energy) FROM lab.events WHERE nhits = 7"}),
+    "query": Question("GET", "/tap/sync", {"LANG": "ADQL", "QUERY": f"SELECT * {CONE} AND nhits = 7"}),
+    "all": Question(
+        "GET", "/tap/sync", {"LANG": "ADQL", "QUERY": "SELECT COUNT(*), MAX(energy) FROM lab.events WHERE nhits = 7"}
+    ),
 }
 
 
@@ -116,6 +118,6 @@ def test_a_condition_would_tell(
         Stream, "start", lambda stream, text: start(stream, text.replace('"lab"."events_public"', "lab.weak"))
     )
     noise, difference = measure(
-        servers, Question("GET", "/tap/sync", {"QUERY": f"SELECT COUNT(*), MAX(SQRT(energy)) {CONE}"})
+        servers, Question("GET", "/tap/sync", {"LANG": "ADQL", "QUERY": f"SELECT COUNT(*), MAX(SQRT(energy)) {CONE}"})
     )
     assert difference > noise, f"{difference * 1e3:.3f} ms, {noise * 1e3:.3f} ms between equals"

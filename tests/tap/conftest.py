@@ -40,7 +40,9 @@ class Client:
         return list(csv.DictReader(io.StringIO(answer.text)))
 
     def job(self, query: str | None = QUICK, *, files: Any = None, **parameters: Any) -> Job:
-        data = {key: value for key, value in {"QUERY": query, **parameters}.items() if value is not None}
+        data = {
+            key: value for key, value in {"LANG": "ADQL", "QUERY": query, **parameters}.items() if value is not None
+        }
         answer = self.http.post(f"{self.tap}/async", data=data, files=files)
         assert answer.status_code == 303, answer.text
         return Job(self.http, answer.headers["location"])

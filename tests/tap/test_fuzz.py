@@ -49,7 +49,7 @@ def test_no_answer_is_a_failure_of_the_service(
 ) -> None:
     with httpx.Client(base_url=server.tap, timeout=90) as http:
         if "{id}" in path:
-            url = http.post("/async", data={"QUERY": QUICK}).headers["location"]
+            url = http.post("/async", data={"LANG": "ADQL", "QUERY": QUICK}).headers["location"]
             path = path.replace("{id}", url.rpartition("/")[2])
         wait = [(name, "1" if name == "WAIT" and value in ("-1", "7") else value) for name, value in pairs]
         fields = [(name, (None, value)) for name, value in wait]

@@ -224,13 +224,13 @@ def test_limits_of_time_with_the_creating_post(client: Client) -> None:
     job = client.job(EXECUTIONDURATION="5", DESTRUCTION="2999-01-01")
     assert job.get("/executionduration").text == "5"
     assert job.get("/destruction").text < "2999"
-    assert [p.get("id") for p in job.xml().find("uws:parameters", UWS)] == ["QUERY"]
+    assert [p.get("id") for p in job.xml().find("uws:parameters", UWS)] == ["LANG", "QUERY"]
     for wrong in ({"EXECUTIONDURATION": "soon"}, {"DESTRUCTION": "later"}, {"PHASE": "ABORT"}):
         assert client.http.post(f"{client.tap}/async", data=wrong).status_code == 400
 
 
 def test_a_job_from_the_address_alone(client: Client) -> None:
-    asked = {"QUERY": QUICK, "FORMAT": "csv", "PHASE": "RUN"}
+    asked = {"LANG": "ADQL", "QUERY": QUICK, "FORMAT": "csv", "PHASE": "RUN"}
     answer = client.http.post(f"{client.tap}/async", params=asked)
     assert answer.status_code == 303
     job = Job(client.http, answer.headers["location"])

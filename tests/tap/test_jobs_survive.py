@@ -143,7 +143,7 @@ def test_what_was_queued_before_the_process_was_there(
         service.execute(
             "INSERT INTO km3vo.job (id, audience, phase, queued, parameters, seconds, destruction)"
             " VALUES (%s, 'public', 'QUEUED', now(), %s, 60, now() + interval '1 day')",
-            ["0" * 32, f'[["QUERY", "{QUICK}"]]'],
+            ["0" * 32, f'[["LANG", "ADQL"], ["QUERY", "{QUICK}"]]'],
         )
     with processes(copy_published, tmp_path / "home", cluster.folder) as (process,), visitor(process) as client:
         assert ended(Job(client.http, f"{client.tap}/async/{'0' * 32}")) == "COMPLETED"

@@ -45,7 +45,7 @@ def narrow(
 
 
 def _refused(client: Client, **parameters: Any) -> httpx.Response:
-    answer = client.http.post(f"{client.tap}/async", data={"QUERY": QUICK, **parameters})
+    answer = client.http.post(f"{client.tap}/async", data={"LANG": "ADQL", "QUERY": QUICK, **parameters})
     assert answer.headers["content-type"].startswith("text/plain")
     return answer
 
@@ -61,10 +61,10 @@ def test_unfinished_jobs_are_counted_for_each_address_and_each_user(narrow: Any)
         token = tokens.create(owner, "zoe", **given)[1]
     with Client(server, Authorization=f"Bearer {token}").http as http:
         for _ in range(3):
-            jobs_url = http.post(f"{server.tap}/async", data={"QUERY": QUICK}).headers["location"]
-        assert http.post(f"{server.tap}/async", data={"QUERY": QUICK}).status_code == 429
+            jobs_url = http.post(f"{server.tap}/async", data={"LANG": "ADQL", "QUERY": QUICK}).headers["location"]
+        assert http.post(f"{server.tap}/async", data={"LANG": "ADQL", "QUERY": QUICK}).status_code == 429
         http.delete(jobs_url)
-        assert http.post(f"{server.tap}/async", data={"QUERY": QUICK}).status_code == 303
+        assert http.post(f"{server.tap}/async", data={"LANG": "ADQL", "QUERY": QUICK}).status_code == 303
     # What has ended does not count, nor what is deleted.
     jobs[0].post("/phase", PHASE="RUN")
     assert jobs[0].end() == "COMPLETED"

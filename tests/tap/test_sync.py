@@ -52,6 +52,7 @@ def test_every_declared_language_gives_the_same(client: Client, language: str) -
 @pytest.mark.parametrize(
     ("parameters", "says"),
     [
+        ({"LANG": ""}, "LANG is missing: add LANG=ADQL"),
         ({"LANG": "PQL"}, "query language"),
         ({"LANG": "ADQL-9.0"}, "query language"),
         ({"QUERY": ""}, "QUERY is missing"),
@@ -148,7 +149,7 @@ def test_bodies_that_are_no_forms(client: Client) -> None:
 
 def test_who_leaves_before_the_first_row_leaves_no_query(server: Server, client: Client) -> None:
     with httpx.Client(timeout=1.5) as impatient, pytest.raises(httpx.ReadTimeout):
-        impatient.get(f"{server.tap}/sync", params={"QUERY": ENDLESS})
+        impatient.get(f"{server.tap}/sync", params={"LANG": "ADQL", "QUERY": ENDLESS})
 
     def working() -> int:
         with server.app.state.service.database.connect() as admin:

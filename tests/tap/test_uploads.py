@@ -188,7 +188,7 @@ def test_uploads_are_gone_afterwards(client: Client, server: Server) -> None:
     client.sync("SELECT 1/(ra-10) FROM TAP_UPLOAD.t", files={"part": CSV}, **ONE)
     with pytest.raises(httpx.ReadTimeout), httpx.Client(timeout=1) as impatient:
         query = ENDLESS.replace(" WHERE", ", TAP_UPLOAD.t AS t WHERE")
-        impatient.post(f"{client.tap}/sync", data={"QUERY": query, **ONE}, files={"part": CSV})
+        impatient.post(f"{client.tap}/sync", data={"LANG": "ADQL", "QUERY": query, **ONE}, files={"part": CSV})
     until(lambda: not left(server))
     assert "tap_upload" not in str(client.rows("SELECT * FROM tap_schema.tables")).lower()
     assert client.sync("SELECT * FROM TAP_UPLOAD.t").status_code == 400

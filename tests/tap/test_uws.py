@@ -70,7 +70,7 @@ def test_the_document_says_what_its_parts_say(client: Client) -> None:
     assert job.get("/quote").text == job.get("/owner").text == ""
     parameters = etree.fromstring(job.get("/parameters").content)
     shown = {parameter.get("id"): parameter.text for parameter in parameters}
-    assert shown == {"QUERY": QUICK, "RUNID": "seven", "REQUEST": "doQuery"}
+    assert shown == {"LANG": "ADQL", "QUERY": QUICK, "RUNID": "seven", "REQUEST": "doQuery"}
     assert {p.get("id"): p.text for p in job.xml().find("uws:parameters", UWS)} == shown
     for name in ("creationTime", "startTime", "endTime", "destruction"):
         assert re.fullmatch(TIME, job.text(name) or ""), name
@@ -130,7 +130,7 @@ def test_parameters_change_while_pending_only(client: Client) -> None:
     job = client.job("nonsense", MAXREC="7")
     assert job.post("/parameters", query=QUICK, FORMAT="csv").status_code == 303
     shown = {p.get("id"): p.text for p in job.xml().find("uws:parameters", UWS)}
-    assert shown == {"QUERY": QUICK, "FORMAT": "csv", "MAXREC": "7"}
+    assert shown == {"LANG": "ADQL", "QUERY": QUICK, "FORMAT": "csv", "MAXREC": "7"}
     assert job.post("", QUERY="other").status_code == 400
     job.post("/phase", PHASE="RUN")
     assert job.end() == "COMPLETED"
@@ -262,7 +262,7 @@ def test_what_cannot_stand_in_xml(client: Client) -> None:
 def test_the_second_address_stays_with_itself(server: Server) -> None:
     base = server.url + "/__system__/tap/run/tap"
     with httpx.Client() as http:
-        answer = http.post(f"{base}/async", data={"QUERY": QUICK, "PHASE": "RUN"})
+        answer = http.post(f"{base}/async", data={"LANG": "ADQL", "QUERY": QUICK, "PHASE": "RUN"})
         assert answer.headers["location"].startswith(f"{base}/async/")
         job = Job(http, answer.headers["location"])
         job.end()
@@ -335,7 +335,7 @@ def test_who_has_lost_access(server: Server, people: Any, monkeypatch: pytest.Mo
 def test_addresses_stay_where_credentials_are_asked_for(server: Server, people: Any) -> None:
     carol = people("carol")
     base = f"{server.url}/auth/tap"
-    answer = carol.http.post(f"{base}/async", data={"QUERY": QUICK, "PHASE": "RUN"})
+    answer = carol.http.post(f"{base}/async", data={"LANG": "ADQL", "QUERY": QUICK, "PHASE": "RUN"})
     assert answer.headers["location"].startswith(f"{base}/async/")
     job = Job(carol.http, answer.headers["location"])
     job.end()
