@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from km3vo.adql import casts, geometry, shapes
+from km3vo.adql import casts, geometry, separation
 from km3vo.adql.resolve import Values
 from km3vo.adql.scope import Scope
+from km3vo.adql.shapes import Shape
 from km3vo.adql.sources import Sources
 from km3vo.adql.sql import Sql, double, joined, sql
 from km3vo.adql.tree import (
@@ -29,6 +30,8 @@ from km3vo.adql.types import NUMBERS, WORDS, Type, of_column
 from km3vo.adql.value import Value
 
 _MIRRORED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "=": "=", "<>": "<>"}
+# DISTANCE > r is NOT DISTANCE <= r, which spares most rows the formula.
+_FARTHER = {"<": ">=", "<=": ">", ">": "<=", ">=": "<"}
 _COMPARE = {
     "=": "({} = {})",
     "<>": "({} <> {})",
@@ -84,6 +87,8 @@ class Conditions(Values):
         """1 = CONTAINS(...) and its kind: only the bare condition is answered by an index."""
         if operator not in ("=", "<>") or not isinstance(other, Number) or other.text not in ("0", "1"):
             return None
+        if scope.grouped is not None:
+            return None  # GROUP BY may have the value as a whole
         if call.name not in ("CONTAINS", "INTERSECTS") and not call.name.startswith("IVO_"):
             return None
         made = self.value(call, scope)
@@ -93,20 +98,31 @@ class Conditions(Values):
 
     def _closer(self, call: Call, other: ValueNode, operator: str, scope: Scope) -> Sql | None:
         """DISTANCE(...) < r: likewise, and the form of a crossmatch that is recommended (§4.2.8)."""
-        if call.name != "DISTANCE" or operator not in ("<", "<="):
+        if call.name != "DISTANCE" or operator not in _FARTHER or scope.grouped is not None:
             return None
         limit = self.number(other, scope)
-        constant = limit.constant
         a, b = geometry.two_points(self, call, scope)
-        return shapes.closer(a, b, operator, limit.sql, constant if isinstance(constant, int | float) else None)
+        farther = operator in (">", ">=")
+        made = self._within(a, b, _FARTHER[operator] if farther else operator, limit, scope)  # type: ignore[arg-type]
+        return sql("(NOT {})", made) if farther else made
+
+    def _within(self, a: Shape, b: Shape, operator: separation.Closer, limit: Value, scope: Scope) -> Sql:
+        if isinstance(limit.constant, int | float):
+            return separation.closer(a, b, operator, double(float(limit.constant)), float(limit.constant))
+        for center, point in ((a, b), (b, a)):
+            circle = geometry.error_circle(center, limit, scope)
+            if circle is not None:
+                return separation.inside(point, circle, operator)
+        return separation.closer(a, b, operator, sql("({})::float8", limit.sql), None)
 
     def _between(self, node: Between, scope: Scope) -> Sql:
-        pieces = self._alike([node.argument, node.low, node.high], scope)
-        between = sql("({} NOT BETWEEN {} AND {})" if node.negated else "({} BETWEEN {} AND {})", *pieces)
-        if node.negated or not isinstance(node.argument, Call) or node.argument.name != "DISTANCE":
-            return between
-        nearer = self._closer(node.argument, node.high, "<=", scope)
-        return between if nearer is None else sql("({} AND {})", nearer, between)
+        argument = node.argument
+        pieces = self._alike([argument, node.low, node.high], scope)
+        if isinstance(argument, Call) and argument.name == "DISTANCE" and not node.negated:
+            low, high = self._closer(argument, node.low, ">=", scope), self._closer(argument, node.high, "<=", scope)
+            if low is not None and high is not None:
+                return sql("({} AND {})", low, high)
+        return sql("({} NOT BETWEEN {} AND {})" if node.negated else "({} BETWEEN {} AND {})", *pieces)
 
     def _in(self, node: In, scope: Scope) -> Sql:
         template = "({} NOT IN ({}))" if node.negated else "({} IN ({}))"

@@ -46,6 +46,18 @@ class Frame:
         """An spoint in ICRS. By hand: pgSphere rounds small rotations to its 0.2 mas, and FK5's is 22 mas."""
         return sql(_ROTATED, *(double(number) for row in self.matrix for number in row), point)
 
+    def array(self, lon: Sql, lat: Sql) -> Sql:
+        """The same in DALI's form, from coordinates in degrees: without pgSphere's rounding near 0 and the poles."""
+        return sql(_ARRAY, *(double(number) for row in self.matrix for number in row), lon, lat)
+
+    def after(self, first: Frame) -> Frame:
+        """One rotation and then this one."""
+        columns = list(zip(*first.matrix, strict=True))
+        rows = [
+            tuple(sum(m * v for m, v in zip(row, column, strict=True)) for column in columns) for row in self.matrix
+        ]
+        return Frame(tuple(rows))  # type: ignore[arg-type]
+
     def turned(self, polygon: Sql) -> Sql:
         """An spoly in ICRS."""
         return sql("({} + strans({}, {}, {}))", polygon, *map(double, self._angles))
@@ -57,6 +69,15 @@ _ROTATED = (
     " {} * v.x + {} * v.y + {} * v.z AS z FROM"
     " (SELECT cos(long(p.p)) * cos(lat(p.p)) AS x, sin(long(p.p)) * cos(lat(p.p)) AS y, sin(lat(p.p)) AS z"
     " FROM (SELECT {} AS p) AS p) AS v) AS r)"
+)
+
+_ARRAY = (
+    "(SELECT ARRAY[d.l - 360 * floor(d.l / 360), d.b] FROM"
+    " (SELECT atan2d(r.y, r.x) AS l, atan2d(r.z, sqrt(r.x ^ 2 + r.y ^ 2)) AS b FROM"
+    " (SELECT {} * v.x + {} * v.y + {} * v.z AS x, {} * v.x + {} * v.y + {} * v.z AS y,"
+    " {} * v.x + {} * v.y + {} * v.z AS z FROM"
+    " (SELECT cosd(p.l) * cosd(p.b) AS x, sind(p.l) * cosd(p.b) AS y, sind(p.b) AS z"
+    " FROM (SELECT {} AS l, {} AS b OFFSET 0) AS p) AS v) AS r) AS d)"
 )
 
 

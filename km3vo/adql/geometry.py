@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from km3vo.adql import frames, polygons, region, shapes
+from km3vo.adql import frames, polygons, predicates, region, separation, shapes
 from km3vo.adql.scope import Scope
 from km3vo.adql.shapes import Kind, Shape, Vertex
 from km3vo.adql.sql import Sql, double, identifier, integer, joined, sql, text
@@ -55,7 +55,10 @@ def _point_from(
         stored = _stored(scope, x.origin[0], (x.origin[1], y.origin[1]))
         if stored is not None:
             array = sql("ARRAY[{}, {}]::float8[]", x.sql, y.sql)
-            return Shape("POINT", stored, shapes.guarded(stored, array), indexed=True)
+            made = Shape("POINT", stored, shapes.guarded(stored, array), indexed=True)
+            made.coordinates = (sql("({})::float8", x.sql), sql("({})::float8", y.sql))
+            made.origin = (*x.origin, y.origin[1])
+            return made
     return point_of(values, lon, lat, x, y, frame)
 
 
@@ -66,20 +69,32 @@ def point_of(values: Values, lon: Node, lat: Node, x: Value, y: Value, frame: fr
         if not math.isfinite(x.constant):
             raise values.error(lon, "this is no longitude")
         at = (shapes.flushed(x.constant), shapes.flushed(y.constant))
-        return shapes.point_at(*(frame.to_icrs(*at) if frame else at))
+        made = shapes.point_at(*at)
+        return turned(made, frame) if frame else made
     if isinstance(y.constant, int | float):
         _check_latitude(values, lat, float(y.constant))
         parallel = double(shapes.flushed(y.constant))
     else:
         # pgSphere folds latitudes beyond the poles to the other side, silently. The root of a negative number is an
         # error that PostgreSQL tells apart.
-        parallel = sql("({})::float8 + 0 * sqrt(90 - abs(({})::float8))", y.sql, y.sql)
+        parallel = sql("(({})::float8 + 0 * sqrt(90 - abs(({})::float8)))", y.sql, y.sql)
     sphere = sql("spoint(radians(({})::float8), radians({}))", x.sql, parallel)
-    if frame is not None:
-        return Shape("POINT", sphere_sql=frame.rotated(sphere))
     meridian = sql("({})::float8 - 360 * floor(({})::float8 / 360)", x.sql, x.sql)
     array = sql("ARRAY[{}, ({})::float8]", meridian, y.sql)
-    return Shape("POINT", sphere_sql=sphere, dali_sql=shapes.guarded(sphere, array))
+    made = Shape("POINT", sphere, shapes.guarded(sphere, array))
+    if shapes.is_plain(x.sql) and shapes.is_plain(parallel):
+        made.coordinates = sql("({})::float8", x.sql), parallel
+    return turned(made, frame) if frame else made
+
+
+def turned(point: Shape, frame: frames.Frame) -> Shape:
+    """A point after a rotation."""
+    if point.vertices:
+        return shapes.point_at(*frame.to_icrs(*point.vertices[0]))
+    made = Shape("POINT", frame.rotated(point.sphere))
+    if point.coordinates is not None:
+        made.dali_sql = shapes.guarded(point.sphere, frame.array(*point.coordinates))
+    return made
 
 
 def _stored(scope: Scope, alias: str, columns: tuple[str, ...]) -> Sql | None:
@@ -109,20 +124,28 @@ def _circle(values: Values, node: Call, scope: Scope) -> Value:
     radius = values.number(size, scope)
     if len(place) == 2:
         center = _point_from(values, place[0], place[1], scope, frame)
-        lon, lat = (values.value(argument, scope) for argument in place)
-        if frame is None and radius.origin and lon.origin and lat.origin and radius.origin[0] == lon.origin[0]:
-            stored = _stored(scope, lon.origin[0], (lon.origin[1], lat.origin[1], radius.origin[1]))
-            if stored is not None and lat.origin[0] == lon.origin[0]:
-                shape = Shape("CIRCLE", stored, center=center, radius=sql("({})::float8", radius.sql), indexed=True)
-                return _geometry(shape)
     else:
         center = _shape(values, place[0], scope, "POINT")
+    stored = error_circle(center, radius, scope)
+    if stored is not None:
+        return _geometry(stored)
     constant = radius.constant
     if isinstance(constant, int | float):
         if not constant >= 0 or not math.isfinite(constant):
             raise values.error(size, "a radius cannot be negative")
         return _geometry(shapes.circle_at(center, min(float(constant), 180.0)))
     return _geometry(Shape("CIRCLE", center=center, radius=sql("({})::float8", radius.sql)))
+
+
+def error_circle(center: Shape, radius: Value, scope: Scope) -> Shape | None:
+    """The indexed circle with this centre and radius, if the table has it."""
+    if center.origin is None or radius.origin is None or center.origin[0] != radius.origin[0]:
+        return None
+    alias, lon, lat = center.origin
+    stored = _stored(scope, alias, (lon, lat, radius.origin[1]))
+    if stored is None:
+        return None
+    return Shape("CIRCLE", stored, center=center, radius=sql("({})::float8", radius.sql), indexed=True)
 
 
 def _box(values: Values, node: Call, scope: Scope) -> Value:
@@ -255,13 +278,13 @@ def _shape(values: Values, node: ValueNode, scope: Scope, *kinds: Kind) -> Shape
 def _contains(values: Values, node: Call, scope: Scope) -> Value:
     """CONTAINS"""
     inner, outer = (_shape(values, argument, scope) for argument in node.arguments)
-    return _truth(shapes.contains(inner, outer), "contains")
+    return _truth(predicates.contains(inner, outer), "contains")
 
 
 def _intersects(values: Values, node: Call, scope: Scope) -> Value:
     """INTERSECTS"""
     a, b = (_shape(values, argument, scope) for argument in node.arguments)
-    return _truth(shapes.intersects(a, b), "intersects")
+    return _truth(predicates.intersects(a, b), "intersects")
 
 
 def _truth(condition: Sql, name: str) -> Value:
@@ -284,13 +307,11 @@ def _distance(values: Values, node: Call, scope: Scope) -> Value:
     a, b = two_points(values, node, scope)
     return Value(
         "DOUBLE",
-        shapes.distance(a, b),
+        separation.distance(a, b),
         unit="deg",
         ucd="pos.angDistance",
         description="Distance on the sky",
         name="distance",
-        # Only the bare operator is answered by an index, nearest first (opclass spoint3).
-        ordering=sql("({} <-> {})", a.sphere, b.sphere),
     )
 
 
@@ -298,7 +319,7 @@ def _area(values: Values, node: Call, scope: Scope) -> Value:
     """AREA"""
     shape = _shape(values, node.arguments[0], scope)
     return Value(
-        "DOUBLE", shapes.area(shape), unit="deg**2", ucd="phys.angArea", description="Area on the sky", name="area"
+        "DOUBLE", predicates.area(shape), unit="deg**2", ucd="phys.angArea", description="Area on the sky", name="area"
     )
 
 
@@ -307,10 +328,8 @@ def _centroid(values: Values, node: Call, scope: Scope) -> Value:
     shape = _shape(values, node.arguments[0], scope)
     if shape.kind == "POINT":
         return _geometry(shape, "pos.eq")
-    if shape.center is not None:
-        return _geometry(shape.center, "pos.eq")
     if shape.kind == "CIRCLE":
-        return _geometry(Shape("POINT", sql("center({})", shape.sphere)), "pos.eq")
+        return _geometry(shape.disc[0], "pos.eq")
     if shape.vertices:
         return _geometry(shapes.point_at(*polygons.centroid(shape.vertices)), "pos.eq")
     return _geometry(Shape("POINT", sql(_CENTROID, shape.dali)), "pos.eq")

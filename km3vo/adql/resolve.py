@@ -38,12 +38,17 @@ if TYPE_CHECKING:
 _INT4, _INT8 = 2**31, 2**63
 
 
+# Characters of SQL that the functions of a query may become, together.
+MAX_SQL = 20_000_000
+
+
 class Values:
     """Resolves values."""
 
     def __init__(self, query: str, sources: Sources):
         self.text = query
         self.sources = sources
+        self._written = 0
         self._resolvers: dict[type[ValueNode], Callable[..., Value]] = {
             Number: self._number,
             String: self._string,
@@ -52,9 +57,9 @@ class Values:
             Parenthesis: self._parenthesis,
             Signed: self._signed,
             Chain: self._chain,
-            Call: self._call,
+            Call: lambda node, scope: self._weighed(node, self._call(node, scope)),
             Aggregate: self._aggregate,
-            Cast: lambda node, scope: casts.cast(self, node, scope),
+            Cast: lambda node, scope: self._weighed(node, casts.cast(self, node, scope)),
         }
 
     def error(self, node: Node, message: str, hint: str = "") -> AdqlError:
@@ -89,6 +94,18 @@ class Values:
         # What GROUP BY names may be used as a whole.
         if len(scope.loose) > before and made.sql in grouped:
             del scope.loose[before:]
+        return made
+
+    def _weighed(self, node: Call | Cast, made: Value) -> Value:
+        """A function's value, if there is room for it.
+
+        Most geometries name their coordinates more than once, so that functions of functions of functions grow by a
+        factor with each level: a line of ADQL could fill the memory.
+        """
+        pieces = [made.piece] if made.shape is None else [made.shape.sphere_sql, made.shape.dali_sql]
+        self._written += sum(len(piece) for piece in pieces if piece is not None)
+        if self._written > MAX_SQL:
+            raise self.error(node, "too many functions of functions", "work the inner ones out in a subquery in FROM")
         return made
 
     def number(self, node: ValueNode, scope: Scope) -> Value:

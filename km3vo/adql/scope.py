@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from km3vo.adql import value as values
-from km3vo.adql.shapes import Kind, Shape
+from km3vo.adql.shapes import Kind, Shape, point_from, point_in
 from km3vo.adql.sources import Source, matches, spelled
 from km3vo.adql.sql import Sql, identifier
 from km3vo.adql.tree import ColumnRef, Name, Node
@@ -46,13 +46,14 @@ class Relation:
             hidden = self.source.geometries.get(column.name)
             made.piece = None
             if hidden is None:
-                made.shape = Shape(kind, dali_sql=piece)
+                made.shape = point_from(piece) if kind == "POINT" else Shape(kind, dali_sql=piece)
             elif hidden == column.sql:
-                made.shape = Shape(kind, sphere_sql=piece, indexed=kind == "POINT")
+                made.shape = point_in(piece) if kind == "POINT" else Shape(kind, piece)
+                made.shape.indexed = kind == "POINT"
             else:
-                made.shape = Shape(
-                    kind, sphere_sql=identifier(self.alias, hidden), dali_sql=piece, indexed=kind == "POINT"
-                )
+                made.shape = point_from(piece) if kind == "POINT" else Shape(kind, dali_sql=piece)
+                made.shape.sphere_sql = identifier(self.alias, hidden)
+                made.shape.indexed = kind == "POINT"
         return made
 
 

@@ -153,8 +153,6 @@ class Selects(Tables):
             raise self.error(value, f"{WORDS[made.type]} has no order")
         if made.constant is not None or made.type == "NULL":
             piece = sql("({})", cast(made.sql, made.type))
-        elif made.ordering is not None and not distinct and scope.grouped is None:
-            piece = made.ordering
         else:
             piece = output(made)
         return sql("{} DESC" if term.descending else "{} ASC", piece)

@@ -28,7 +28,10 @@ class Shape:
         sphere_sql, dali_sql: its forms, where they are known; ask for ``sphere`` and ``dali``.
         indexed: whether ``sphere`` is a column with a GiST index.
         vertices: (longitude, latitude) of a constant point or polygon, degrees.
-        center, radius: of circles that were written as such; degrees.
+        coordinates: longitude and latitude of a point in degrees, where they are short enough to be written several
+            times; the latitude is one, or an error.
+        origin: of a stored position: the table's alias, and the columns with its longitude and latitude.
+        center, radius: of circles that were written as such; degrees. ``disc`` gives them for all.
         radius_value: the radius where it is constant.
     """
 
@@ -37,6 +40,8 @@ class Shape:
     dali_sql: Sql | None = None
     indexed: bool = False
     vertices: tuple[Vertex, ...] | None = None
+    coordinates: tuple[Sql, Sql] | None = None
+    origin: tuple[str, str, str] | None = None
     center: Shape | None = None
     radius: Sql | None = None
     radius_value: float | None = None
@@ -69,6 +74,15 @@ class Shape:
             self.dali_sql = self._dali()
         return self.dali_sql
 
+    @property
+    def disc(self) -> tuple[Shape, Sql]:
+        """Centre and radius in degrees of a circle."""
+        if self.center is not None and self.radius is not None:
+            return self.center, self.radius
+        if self.dali_sql is None:
+            return point_in(sql("center({})", self.sphere)), sql("degrees(radius({}))", self.sphere)
+        return point_from(sql("({})[1:2]", self.dali_sql)), sql("({})[3]", self.dali_sql)
+
     def _sphere(self) -> Sql:
         if self.kind == "POLYGON" and self.vertices:
             # A typed literal is folded once; 15 decimals are a nanoarcsecond, and pgSphere reads no exponents.
@@ -97,6 +111,11 @@ class Shape:
         return sql(template, *[piece] * template.count("{}"))
 
 
+def is_plain(piece: Sql) -> bool:
+    """Whether a piece may be written several times: it is short, and the same each time."""
+    return len(piece) <= 150 and "random()" not in piece
+
+
 def flushed(degrees: float) -> float:
     """An angle, with what is next to nothing as 0: PostgreSQL's radians() ends in an underflow for that."""
     return float(degrees) if abs(degrees) > 1e-200 else 0.0
@@ -117,7 +136,9 @@ _TO_DALI = {
 }
 
 _FROM_DALI = {
-    "POINT": "spoint(radians(({})[1]), radians(({})[2]))",
+    # pgSphere folds latitudes beyond the poles to the other side, silently. The root of a negative number is an error
+    # that PostgreSQL tells apart.
+    "POINT": "spoint(radians(({})[1]), radians(({})[2] + 0 * sqrt(90 - abs(({})[2]))))",
     "CIRCLE": "scircle(spoint(radians(({})[1]), radians(({})[2])), radians(({})[3]))",
     "POLYGON": "(SELECT spoly(spoint(radians(({})[2 * i.n - 1]), radians(({})[2 * i.n])) ORDER BY i.n)"
     " FROM generate_series(1, array_length({}, 1) / 2) AS i(n))",
@@ -130,7 +151,30 @@ def point_at(lon: float, lat: float) -> Shape:
         "POINT",
         sql("spoint(radians({}), radians({}))", double(lon), double(lat)),
         vertices=((lon, lat),),
+        coordinates=(double(lon % 360), double(lat)),
     )
+
+
+def point_from(array: Sql) -> Shape:
+    """A point in DALI's form."""
+    made = Shape("POINT", dali_sql=array)
+    if is_plain(array):
+        latitude = sql("(({})[2] + 0 * sqrt(90 - abs(({})[2])))", array, array)
+        made.coordinates = sql("({})[1]", array), latitude
+    return made
+
+
+def point_in(sphere: Sql) -> Shape:
+    """A point in pgSphere's form."""
+    made = Shape("POINT", sphere)
+    if is_plain(sphere):
+        made.coordinates = sql("degrees(long({}))", sphere), sql("degrees(lat({}))", sphere)
+    return made
+
+
+def antipode(point: Shape) -> Sql:
+    """The spoint opposite to a point."""
+    return sql("spoint(long({}) + pi(), -lat({}))", point.sphere, point.sphere)
 
 
 def circle_at(center: Shape, radius: float) -> Shape:
@@ -144,93 +188,13 @@ def polygon_of(vertices: tuple[Vertex, ...]) -> Shape:
     return Shape("POLYGON", vertices=vertices)
 
 
-# ------------------------------------------------------------------------------------------ predicates
-
-
-def contains(inner: Shape, outer: Shape) -> Sql:
-    """CONTAINS as a condition, NULL where one of the shapes is (ADQL 2.1 §4.2.13); the border belongs to it."""
-    if outer.kind == "POINT":
-        if inner.kind == "POINT":
-            return sql("({} = {})", inner.sphere, outer.sphere)
-        return _known(False, inner, outer)
-    if inner.kind == "POINT":
-        if outer.center is not None and outer.radius is not None and not outer.indexed:
-            return within(inner, outer.center, outer.radius, outer.radius_value)
-        return sql("({} <@ {})", inner.sphere, outer.sphere)
-    if outer.is_large or inner.is_large:
-        if outer.radius_value is not None and outer.radius_value >= 180:
-            return _known(True, inner, outer)
-        if inner.kind == outer.kind == "CIRCLE":
-            return sql("(degrees({} <-> {}) + {} <= {})", *_two_circles(inner, outer))
-        if inner.is_large:
-            return _known(False, inner, outer)
-        return sql("(NOT ({} && {}))", inner.sphere, _complement(outer))
-    return sql("({} <@ {})", inner.sphere, outer.sphere)
-
-
-def intersects(a: Shape, b: Shape) -> Sql:
-    """INTERSECTS as a condition; with a point it is CONTAINS (ADQL 2.1 §4.2.18)."""
-    if a.kind == "POINT":
-        return contains(a, b)
-    if b.kind == "POINT":
-        return contains(b, a)
-    if a.is_large or b.is_large:
-        if a.kind == b.kind == "CIRCLE":
-            return sql("(degrees({} <-> {}) <= {} + {})", *_two_circles(a, b))
-        large, other = (a, b) if a.is_large else (b, a)
-        if (large.radius_value or 0) >= 180:
-            return _known(True, a, b)
-        return sql("(NOT ({} <@ {}))", other.sphere, _complement(large))
-    return sql("({} && {})", a.sphere, b.sphere)
-
-
-def within(point: Shape, center: Shape, radius: Sql, value: float | None) -> Sql:
-    """Whether a point is in a circle, so printed that the index is used (border within 0.2 mas belongs to it).
-
-    Who is in whose circle makes no difference, and PostgreSQL looks for the index at the left: so the indexed
-    position goes there, and with one on either side both are printed, for the planner to choose.
-    """
-    if value is not None and value > 90:
-        if value >= 180:
-            return _known(True, point, center)
-        return sql("(degrees({} <-> {}) <= {})", point.sphere, center.sphere, radius)
-    angle = _radians(radius, value)
-    one = sql("({} <@ scircle({}, {}))", point.sphere, center.sphere, angle)
-    if not center.indexed:
-        return one
-    other = sql("({} <@ scircle({}, {}))", center.sphere, point.sphere, angle)
-    if not point.indexed:
-        return other
-    return sql("({} AND {})", one, other) if value is not None else one
-
-
-def distance(a: Shape, b: Shape) -> Sql:
-    """DISTANCE of two points, degrees."""
-    return sql("degrees({} <-> {})", a.sphere, b.sphere)
-
-
-def closer(a: Shape, b: Shape, operator: str, radius: Sql, value: float | None) -> Sql | None:
-    """DISTANCE(a, b) < radius with the index: a circle picks candidates and the exact distance decides.
-
-    None where the radius is not known to be between 0 and 90 degrees: outside, a circle would lose rows.
-    """
-    if value is None or not 0 <= value <= 90:
-        return None
-    exact = sql(_CLOSER[operator], a.sphere, b.sphere, radius)
-    return sql("({} AND {})", within(a, b, radius, value), exact)
-
-
-_CLOSER = {"<": "degrees({} <-> {}) < {}", "<=": "degrees({} <-> {}) <= {}"}
-
-
-def area(shape: Shape) -> Sql:
-    """AREA, square degrees."""
-    if shape.kind == "POINT":
-        return double(0) if shape.given is None else guarded(shape.given, double(0))
-    if shape.radius is not None:
-        made = sql("({} * (1 - cos(radians(least({}, 180)))))", double(HALF_SKY), shape.radius)
-        return made if shape.given is None else guarded(shape.given, made)
-    return sql("degrees(degrees(area({})))", shape.sphere)
+def known(answer: bool, *shapes: Shape) -> Sql:
+    """An answer that does not depend on the shapes, but is NULL where one of them is."""
+    truth = sql("TRUE") if answer else sql("FALSE")
+    for shape in shapes:
+        if shape.given is not None:
+            truth = guarded(shape.given, truth)
+    return truth
 
 
 def _radians(radius: Sql, value: float | None) -> Sql:
@@ -242,33 +206,3 @@ def _radians(radius: Sql, value: float | None) -> Sql:
     if value is not None:
         return sql("radians({})", double(flushed(value)))
     return sql("radians({} + 0 * sqrt({} * (90 - {})))", radius, radius, radius)
-
-
-def _two_circles(a: Shape, b: Shape) -> tuple[Sql, Sql, Sql, Sql]:
-    (p, r), (q, s) = (
-        (shape.center.sphere, shape.radius)
-        if shape.center is not None and shape.radius is not None
-        else (sql("center({})", shape.sphere), sql("degrees(radius({}))", shape.sphere))
-        for shape in (a, b)
-    )
-    return p, q, r, s
-
-
-def _complement(large: Shape) -> Sql:
-    """What a circle of more than 90 degrees leaves over: a circle around the antipode."""
-    assert large.center is not None and large.radius_value is not None
-    return sql(
-        "scircle(spoint(long({}) + pi(), -lat({})), radians({}))",
-        large.center.sphere,
-        large.center.sphere,
-        double(180 - large.radius_value),
-    )
-
-
-def _known(answer: bool, *shapes: Shape) -> Sql:
-    """An answer that does not depend on the shapes, but is NULL where one of them is."""
-    truth = sql("TRUE") if answer else sql("FALSE")
-    for shape in shapes:
-        if shape.given is not None:
-            truth = guarded(shape.given, truth)
-    return truth

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from km3vo.adql import casts, frames, shapes
+from km3vo.adql import casts, frames, geometry
 from km3vo.adql.scope import Scope
 from km3vo.adql.shapes import Shape
 from km3vo.adql.sql import Sql, double, integer, joined, sql
@@ -227,17 +227,10 @@ def _transform(values: Values, node: Call, made: list[Value]) -> Value:
     shape = made[2].shape
     assert shape is not None
     have, want = found
-    if have is want:
-        return Value("POINT", shape=shape, unit="deg")
-    if shape.vertices:
-        at = shape.vertices[0]
-        at = have.to_icrs(*at) if have else at
-        at = want.inverse.to_icrs(*at) if want else at
-        return Value("POINT", shape=shapes.point_at(*at), unit="deg")
-    sphere = shape.sphere
-    sphere = have.rotated(sphere) if have else sphere
-    sphere = want.inverse.rotated(sphere) if want else sphere
-    return Value("POINT", shape=Shape("POINT", sphere), unit="deg")
+    if have is not want:
+        turn = have if want is None else want.inverse if have is None else want.inverse.after(have)
+        shape = geometry.turned(shape, turn)  # type: ignore[arg-type]
+    return Value("POINT", shape=shape, unit="deg")
 
 
 def _epoch_prop(values: Values, node: Call, made: list[Value]) -> Value:

@@ -25,7 +25,6 @@ class Value:
         name: what to call it in a result if the query gives no name.
         unit, ucd, description, unicode: as far as they can be derived.
         arraysize: of strings of known length.
-        ordering: for ORDER BY, something cheaper that has the same order.
     """
 
     type: Type
@@ -41,7 +40,6 @@ class Value:
     description: str | None = None
     unicode: bool = False
     arraysize: str | None = None
-    ordering: Sql | None = None
 
     @property
     def sql(self) -> Sql:

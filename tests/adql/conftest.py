@@ -110,7 +110,7 @@ UPLOAD = Source(
     ),
 )
 
-# 20,000 events on a spiral, 200 uploaded sources beside every hundredth of them.
+# 20,000 events on a spiral, six where pgSphere would move them, 200 uploaded sources beside every hundredth of them.
 _SKY = """
 CREATE SCHEMA km3net;
 CREATE SCHEMA upload;
@@ -127,6 +127,10 @@ SELECT i, 59000 + i / 10.0, (i * 137.50776405) - 360 * floor(i * 137.50776405 / 
        CASE WHEN i % 3 = 0 THEN 'ORCA' ELSE 'ARCA' END, 'Çağrı', timestamp '2020-05-31' + i * interval '1 hour',
        i % 2 = 0, NULL
 FROM generate_series(0, 19999) AS i;
+INSERT INTO km3net.events_public
+SELECT 19999 + n, 61000, ra, "dec", 0.7, 50, 5, 'ARCA', NULL, timestamp '2022-10-01', true, NULL
+FROM (VALUES (1, 77, 90), (2, 0, -90), (3, 123, 90 - 2e-8), (4, 222, -90 + 3e-9), (5, 0, 4e-8), (6, 360 - 2e-8, -1e-9))
+     AS special(n, ra, "dec");
 UPDATE km3net.events_public
 SET region = ARRAY[10, 0, 12, 0, 12, 2, 10, 2], _region = '{(10d,0d),(12d,0d),(12d,2d),(10d,2d)}'
 WHERE event_id = 7;

@@ -10,6 +10,7 @@ from km3vo.adql import FEATURES, FUNCTIONS, parse
 from km3vo.adql.lexer import MAX_LENGTH
 from km3vo.adql.polygons import MAX_VERTICES
 from km3vo.adql.reader import MAX_CHAIN, MAX_DEPTH, MAX_TABLES
+from km3vo.adql.resolve import MAX_SQL
 
 PAGE = (Path(__file__).parents[2] / "docs" / "adql.md").read_text()
 
@@ -28,13 +29,13 @@ def test_every_module_is_named() -> None:
 
 
 def test_the_limits_are_those_of_the_code() -> None:
-    for limit in (MAX_LENGTH, MAX_DEPTH, MAX_CHAIN, MAX_TABLES, MAX_VERTICES):
+    for limit in (MAX_LENGTH, MAX_DEPTH, MAX_CHAIN, MAX_TABLES, MAX_VERTICES, MAX_SQL):
         assert f"{limit:,}" in PAGE
 
 
 def test_the_recipes_are_adql() -> None:
     blocks = re.findall(r"```sql\n(.*?)```", PAGE, re.DOTALL)
-    assert len(blocks) == 3
-    for block in blocks:
+    assert len(blocks) == 4
+    for block in blocks[:3]:
         for query in re.split(r"\n(?=SELECT)", block.strip()):
             parse(query)

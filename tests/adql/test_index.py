@@ -17,7 +17,18 @@ _CROSSMATCHES = [
     "1 = CONTAINS(POINT('', e.ra, e.dec), CIRCLE('', POINT(m.ra, m.dec), 0.1))",
     "1 = CONTAINS(m.place, CIRCLE(POINT(e.ra, e.dec), 0.1))",
     "1 = INTERSECTS(POINT(e.ra, e.dec), CIRCLE(m.ra, m.dec, 0.1))",
+    # Radii of either side.
+    "DISTANCE(e.ra, e.dec, m.ra, m.dec) < m.radius",
+    "2 * m.radius + 0.01 >= DISTANCE(m.place, POINT(e.ra, e.dec))",
+    "DISTANCE(e.ra, e.dec, m.ra, m.dec) BETWEEN 0.01 AND m.radius",
+    "1 = CONTAINS(POINT(e.ra, e.dec), m.field)",
+    "DISTANCE(e.ra, e.dec, m.ra, m.dec) <= e.err50",
+    "e.err50 > DISTANCE(m.place, POINT(e.ra, e.dec))",
+    "1 = INTERSECTS(CIRCLE(e.ra, e.dec, e.err50), CIRCLE(m.ra, m.dec, m.radius))",
+    "1 = CONTAINS(CIRCLE(e.ra, e.dec, e.err50), CIRCLE(m.ra, m.dec, 20 * m.radius))",
+    "1 = CONTAINS(m.field, CIRCLE(e.ra, e.dec, e.err50))",
 ]
+_SAME = _CROSSMATCHES[:5] + _CROSSMATCHES[6:7] + _CROSSMATCHES[8:9]
 
 
 @pytest.mark.parametrize(
@@ -40,7 +51,11 @@ _CROSSMATCHES = [
         # My source inside the event's error circle.
         "1 = CONTAINS(POINT(10, 20), CIRCLE(ra, dec, err50))",
         "CONTAINS(POINT(10, 20), CIRCLE('', ra, dec, err50)) = 1",
+        "1 = CONTAINS(POINT(10, 20), CIRCLE(POINT(ra, dec), err50))",
+        "DISTANCE(ra, dec, 10, 20) <= err50",
+        "err50 > DISTANCE(POINT(10, 20), POINT(ra, dec))",
         "1 = INTERSECTS(CIRCLE(ra, dec, err50), CIRCLE(10, 20, 0.1))",
+        "1 = CONTAINS(CIRCLE(10, 20, 0.1), CIRCLE(ra, dec, err50))",
     ],
 )
 def test_a_search_uses_the_index(sky: psycopg.Connection, sky_sources: Sources, condition: str) -> None:
@@ -69,13 +84,35 @@ def test_a_crossmatch_uses_the_index(
 def test_the_forms_of_a_crossmatch_find_the_same_rows(sky: psycopg.Connection, sky_sources: Sources) -> None:
     # ADQL 2.1 §4.2.8
     found = set()
-    for condition in _CROSSMATCHES:
-        if "m.radius" in condition or "m.place" in condition:
-            continue
+    for condition in _SAME:
         query = f"SELECT event_id, id FROM events e JOIN TAP_UPLOAD.mine m ON {condition}"
         found.add(frozenset(sky.execute(translate(query, sky_sources).sql.encode()).fetchall()))
     (rows,) = found
     assert len(rows) >= 200
+
+
+@pytest.mark.parametrize("radius", ["-m.radius", "0 * m.radius", "m.radius", "600 * m.radius", "4000 * m.radius"])
+@pytest.mark.parametrize("operator", ["<", "<=", ">", ">="])
+def test_a_radius_from_a_column_may_be_any(
+    sky: psycopg.Connection, sky_sources: Sources, radius: str, operator: str
+) -> None:
+    """What the index finds is what measuring each distance finds, also with radii below 0 and beyond 90 degrees."""
+    apart, found = "DISTANCE(e.ra, e.dec, m.ra, m.dec)", []
+    for condition in (f"{apart} {operator} {radius}", f"{apart} - ({radius}) {operator} 0"):
+        query = f"SELECT COUNT(*) FROM events e JOIN TAP_UPLOAD.mine m ON {condition} WHERE m.id < 1000"
+        found += sky.execute(translate(query, sky_sources).sql.encode()).fetchone() or ()
+    assert found[0] == found[1]
+
+
+def test_a_radius_that_is_not_known_finds_nothing(sky: psycopg.Connection, sky_sources: Sources) -> None:
+    for shape in (
+        "DISTANCE(e.ra, e.dec, m.ra, m.dec) < {}",
+        "1 = CONTAINS(POINT(e.ra, e.dec), CIRCLE(m.ra, m.dec, {}))",
+    ):
+        for condition in (shape, "NOT " + shape):
+            condition = condition.format("m.radius + CAST(NULL AS DOUBLE PRECISION)")
+            query = f"SELECT COUNT(*) FROM events e JOIN TAP_UPLOAD.mine m ON {condition} WHERE m.id < 1000"
+            assert sky.execute(translate(query, sky_sources).sql.encode()).fetchone() == (0,)
 
 
 def test_strings_numbers_and_times_keep_their_indexes(sky: psycopg.Connection, sky_sources: Sources) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 import km3vo.adql
 from km3vo.adql import Sources, translate
+from km3vo.adql.resolve import MAX_SQL
 from km3vo.adql.sql import FUNCTIONS, Sql, identifier, joined, sql
 from km3vo.adql.sql import text as literal
 from km3vo.errors import AdqlError
@@ -215,6 +216,34 @@ def test_enormous_queries_are_refused_or_answered(sky_sources: Sources, what: st
     text = _GROWING[what](10_000)
     # 40 levels may each look once at what follows; and a question of 200 tables is large but bounded.
     assert _work(text, sky_sources) < 60 * len(text) + 1_000_000
+
+
+_NESTED = {
+    "COORD1": ("COORD1(POINT(", ", 0))"),
+    "DISTANCE": ("DISTANCE(", ", 0, 1, 2)"),
+    "AREA": ("AREA(CIRCLE(1, 2, ", "))"),
+    "AREA of a BOX": ("AREA(BOX(", ", 2, 3, 4))"),
+    "CONTAINS": ("CONTAINS(POINT(1, 2), CIRCLE(3, 4, ", "))"),
+    "INTERSECTS": ("INTERSECTS(CIRCLE(1, 2, 3), CIRCLE(4, ", ", 5))"),
+    "CENTROID": ("COORD2(CENTROID(POLYGON(1, 2, 3, 4, 5, ", ")))"),
+    "GALACTIC": ("COORD1(POINT('GALACTIC', ", ", 2))"),
+    "ivo_interval_overlaps": ("ivo_interval_overlaps(", ", 1, 2, 3)"),
+    "ivo_hms_to_degrees": ("ivo_hms_to_degrees(CAST(", " AS VARCHAR))"),
+    "ivo_healpix_index": ("ivo_healpix_index(3, ", ", 2)"),
+    "ivo_epoch_prop_pos": ("COORD1(ivo_epoch_prop_pos(", ", 2, 3, 4, 5, 6))"),
+}
+
+
+@pytest.mark.parametrize("what", _NESTED)
+def test_functions_of_functions_do_not_fill_the_memory(sky_sources: Sources, what: str) -> None:
+    begin, end = _NESTED[what]
+    for depth in range(1, 20):
+        try:
+            made = translate(f"SELECT {begin * depth}ra{end * depth} FROM events", sky_sources)
+        except AdqlError as error:
+            assert depth > 3 and ("functions of functions" in error.message or "nested" in error.message)
+            break
+        assert len(made.sql) < 20 * MAX_SQL
 
 
 def test_a_megabyte_is_refused_unread(sky_sources: Sources) -> None:
