@@ -11,7 +11,7 @@ from km3vo.adql.subquery import Resolved, named
 from km3vo.adql.tree import Body, Name, Node, Query, Select, SetChain
 from km3vo.adql.types import NUMBERS, WORDS, null, of_column, votable, wider
 from km3vo.adql.types import cast as typed
-from km3vo.catalog.model import Column
+from km3vo.catalog.column import Column
 
 _SET = {
     ("UNION", False): " UNION {}",

@@ -12,7 +12,7 @@ from km3vo.adql.sql import Sql, identifier
 from km3vo.adql.tree import ColumnRef, Name, Node
 from km3vo.adql.types import GEOMETRIES
 from km3vo.adql.value import Value
-from km3vo.catalog.model import Column
+from km3vo.catalog.column import Column
 
 
 @dataclass(slots=True)

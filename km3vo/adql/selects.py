@@ -15,7 +15,7 @@ from km3vo.adql.tree import Aggregate, Call, ColumnRef, Item, Name, Number, Orde
 from km3vo.adql.tree import Value as ValueNode
 from km3vo.adql.types import WORDS, cast
 from km3vo.adql.value import Value
-from km3vo.catalog.model import Column
+from km3vo.catalog.column import Column
 
 # PostgreSQL's own limit.
 _MOST_COLUMNS = 1600

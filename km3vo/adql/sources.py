@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from km3vo.adql.tree import Name
 from km3vo.adql.words import RESERVED
-from km3vo.catalog.model import Column
+from km3vo.catalog.column import Column
 
 _REGULAR = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _NO_PAIRS: Mapping[tuple[str, str], str] = {}

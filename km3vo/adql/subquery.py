@@ -10,7 +10,7 @@ from km3vo.adql.sql import MAX_IDENTIFIER, Sql, identifier, integer, joined, sql
 from km3vo.adql.tree import Name
 from km3vo.adql.types import cast
 from km3vo.adql.value import Value
-from km3vo.catalog.model import Column
+from km3vo.catalog.column import Column
 
 
 @dataclass(slots=True)

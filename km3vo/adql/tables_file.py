@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from km3vo.adql.sources import Source, Sources
-from km3vo.catalog.model import Column
+from km3vo.catalog.column import Column
 from km3vo.errors import SetupError
 
 _SPHERE = ("spoint", "scircle", "spoly")

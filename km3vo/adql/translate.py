@@ -8,7 +8,7 @@ from km3vo.adql.parser import parse
 from km3vo.adql.queries import Queries
 from km3vo.adql.sources import Sources
 from km3vo.adql.tree import Select
-from km3vo.catalog.model import Column
+from km3vo.catalog.column import Column
 from km3vo.errors import AdqlError
 
 

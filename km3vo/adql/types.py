@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from km3vo.adql.sql import Sql, sql
-from km3vo.catalog.model import Column, Datatype
+from km3vo.catalog.column import Column, Datatype
 
 Type = Literal[
     "SMALLINT",

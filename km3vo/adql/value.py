@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from km3vo.adql.shapes import Shape
 from km3vo.adql.sql import Sql
 from km3vo.adql.types import GEOMETRIES, INTEGERS, NUMBERS, Type, of_column, votable
-from km3vo.catalog.model import Column
+from km3vo.catalog.column import Column
 
 
 @dataclass(slots=True)
