@@ -119,6 +119,8 @@ def as_text(made: Value) -> Sql:
     """A value as a string, in the form that VOTable has for it."""
     if made.type == "TIMESTAMP":
         return sql("to_char({}, 'YYYY-MM-DD\"T\"HH24:MI:SS.US')", made.sql)
+    if made.type == "MOC":
+        return made.sql
     if made.is_geometry:
         return sql("array_to_string({}, ' ')", made.sql)
     if made.type == "BOOLEAN":

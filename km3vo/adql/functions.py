@@ -124,7 +124,8 @@ def _coalesce(values: Values, node: Call, scope: Scope) -> Value:
         type_ = wider(type_, one.type)
     unit = first.unit if all(one.unit in (first.unit, None) for one in made) else None
     if first.shape is not None:
-        arrays = [one.sql if one.shape is not None else sql("NULL::float8[]") for one in made]
+        null = sql("NULL::text") if first.type == "MOC" else sql("NULL::float8[]")
+        arrays = [one.sql if one.shape is not None else null for one in made]
         shape = Shape(first.shape.kind, dali_sql=sql("COALESCE({})", joined(", ", arrays)))
         return Value(type_, shape=shape, unit=unit, name="coalesce")
     template = "COALESCE({})" if type_ != "NULL" else "COALESCE({})::text"

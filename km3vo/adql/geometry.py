@@ -275,15 +275,25 @@ def _shape(values: Values, node: ValueNode, scope: Scope, *kinds: Kind) -> Shape
     return made.shape
 
 
+def _two_shapes(values: Values, node: Call, scope: Scope) -> tuple[Shape, Shape]:
+    """Two shapes that can be held against each other: a MOC goes with a MOC or a point."""
+    one, other = (_shape(values, argument, scope) for argument in node.arguments)
+    for shape, argument in ((one, node.arguments[0]), (other, node.arguments[1])):
+        if "MOC" in (one.kind, other.kind) and shape.kind in ("CIRCLE", "POLYGON"):
+            hint = f"make it one, as in MOC(8, {shape.kind}(...))"
+            raise values.error(argument, f"{WORDS[shape.kind]} cannot be held against a MOC", hint)
+    return one, other
+
+
 def _contains(values: Values, node: Call, scope: Scope) -> Value:
     """CONTAINS"""
-    inner, outer = (_shape(values, argument, scope) for argument in node.arguments)
+    inner, outer = _two_shapes(values, node, scope)
     return _truth(predicates.contains(inner, outer), "contains")
 
 
 def _intersects(values: Values, node: Call, scope: Scope) -> Value:
     """INTERSECTS"""
-    a, b = (_shape(values, argument, scope) for argument in node.arguments)
+    a, b = _two_shapes(values, node, scope)
     return _truth(predicates.intersects(a, b), "intersects")
 
 
@@ -317,7 +327,7 @@ def _distance(values: Values, node: Call, scope: Scope) -> Value:
 
 def _area(values: Values, node: Call, scope: Scope) -> Value:
     """AREA"""
-    shape = _shape(values, node.arguments[0], scope)
+    shape = _shape(values, node.arguments[0], scope, "POINT", "CIRCLE", "POLYGON")
     return Value(
         "DOUBLE", predicates.area(shape), unit="deg**2", ucd="phys.angArea", description="Area on the sky", name="area"
     )
@@ -325,7 +335,7 @@ def _area(values: Values, node: Call, scope: Scope) -> Value:
 
 def _centroid(values: Values, node: Call, scope: Scope) -> Value:
     """CENTROID"""
-    shape = _shape(values, node.arguments[0], scope)
+    shape = _shape(values, node.arguments[0], scope, "POINT", "CIRCLE", "POLYGON")
     if shape.kind == "POINT":
         return _geometry(shape, "pos.eq")
     if shape.kind == "CIRCLE":

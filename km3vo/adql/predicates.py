@@ -1,11 +1,12 @@
 """CONTAINS and INTERSECTS of shapes, and AREA (ADQL 2.1 §4.2).
 
-Points and circles are exact. Polygons are left to pgSphere, to which what is within 1e-9 rad of a side is inside.
+Points and circles are exact. Polygons are left to pgSphere, to which what is within 1e-9 rad of a side is inside. MOCs
+go with points and with one another.
 """
 
 from __future__ import annotations
 
-from km3vo.adql import separation
+from km3vo.adql import moc, separation
 from km3vo.adql.shapes import HALF_SKY, Shape, antipode, guarded, known
 from km3vo.adql.sql import Sql, double, sql
 
@@ -30,6 +31,8 @@ def contains(inner: Shape, outer: Shape) -> Sql:
 
 
 def _point_in(point: Shape, shape: Shape) -> Sql:
+    if shape.kind == "MOC":
+        return moc.contains(point, shape)
     if shape.kind == "POLYGON":
         return sql("({} <@ {})", point.sphere, shape.sphere)
     if shape.indexed:

@@ -286,7 +286,7 @@ def _uses(scope: Scope | None) -> int:
     return total
 
 
-_INCOMPARABLE = frozenset({"POINT", "CIRCLE", "POLYGON", "ARRAY", "BINARY"})
+_INCOMPARABLE = frozenset({"POINT", "CIRCLE", "POLYGON", "MOC", "ARRAY", "BINARY"})
 _KIND: dict[Type, str] = dict.fromkeys(NUMBERS, "number")
 
 _OPERATORS = {"+": " + {}", "-": " - {}", "*": " * {}", "/": " / {}"}

@@ -1,7 +1,8 @@
-"""Points, circles and polygons: their two forms in SQL, and what is known of them when the query is translated.
+"""Points, circles, polygons and MOCs: their two forms in SQL, and what is known of them when the query is translated.
 
 A shape has pgSphere's form (spoint, scircle, spoly; radians), which can be compared and uses the index, and DALI's
-form (float8[] in degrees), which can be sent out, sorted and compared for equality. Each can be made from the other.
+form (float8[] in degrees; of MOCs text), which can be sent out, sorted and compared for equality. Each can be made
+from the other.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Literal
 
 from km3vo.adql.sql import Sql, double, joined, quoted, sql
 
-Kind = Literal["POINT", "CIRCLE", "POLYGON"]
+Kind = Literal["POINT", "CIRCLE", "POLYGON", "MOC"]
 Vertex = tuple[float, float]
 
 # The sky in square degrees, halved: area of a circle is this times 1 - cos(radius).
@@ -33,6 +34,7 @@ class Shape:
         origin: of a stored position: the table's alias, and the columns with its longitude and latitude.
         center, radius: of circles that were written as such; degrees. ``disc`` gives them for all.
         radius_value: the radius where it is constant.
+        cover: scircles that a MOC lies in, if any are known.
     """
 
     kind: Kind
@@ -45,6 +47,7 @@ class Shape:
     center: Shape | None = None
     radius: Sql | None = None
     radius_value: float | None = None
+    cover: tuple[Sql, ...] = ()
 
     @property
     def is_large(self) -> bool:
@@ -133,6 +136,7 @@ _TO_DALI = {
     # pgSphere 1.2 has no way to the vertices but the text, 15 digits of radians.
     "POLYGON": "(CASE WHEN {} IS NOT NULL THEN ARRAY(SELECT degrees(m.v[1]::float8) FROM"
     " regexp_matches(({})::text, '[-+0-9.e]+', 'g') WITH ORDINALITY AS m(v, n) ORDER BY m.n) END)",
+    "MOC": "({})::text",
 }
 
 _FROM_DALI = {
@@ -142,6 +146,7 @@ _FROM_DALI = {
     "CIRCLE": "scircle(spoint(radians(({})[1]), radians(({})[2])), radians(({})[3]))",
     "POLYGON": "(SELECT spoly(spoint(radians(({})[2 * i.n - 1]), radians(({})[2 * i.n])) ORDER BY i.n)"
     " FROM generate_series(1, array_length({}, 1) / 2) AS i(n))",
+    "MOC": "({})::smoc",
 }
 
 

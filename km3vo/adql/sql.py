@@ -19,9 +19,16 @@ FUNCTIONS = frozenset(
         *("ln", "log", "mod", "pi", "power", "radians", "random", "round", "sign", "sin", "sind", "sqrt", "tan"),
         *("avg", "count", "max", "min", "sum", "string_agg", "first_value", "lead", "array_length", "array_to_string"),
         *("btrim", "left", "lower", "upper", "coalesce", "nullif", "greatest", "least", "extract", "to_char", "trunc"),
-        *("generate_series", "regexp_matches", "regexp_split_to_array", "string_to_array", "width_bucket"),
+        *(
+            "generate_series",
+            "regexp_match",
+            "regexp_matches",
+            "regexp_split_to_array",
+            "string_to_array",
+            "width_bucket",
+        ),
         *("plainto_tsquery", "to_tsvector"),
-        *("area", "center", "lat", "long", "radius", "scircle", "spoint", "spoly", "strans"),
+        *("area", "center", "lat", "long", "radius", "scircle", "smoc", "spoint", "spoly", "strans"),
         *("centre_of_healpix_nest", "healpix_nest"),
     }
 )

@@ -19,6 +19,7 @@ Type = Literal[
     "POINT",
     "CIRCLE",
     "POLYGON",
+    "MOC",
     "ARRAY",
     "BINARY",
     "NULL",
@@ -26,7 +27,7 @@ Type = Literal[
 
 INTEGERS: tuple[Type, ...] = ("SMALLINT", "INTEGER", "BIGINT")
 NUMBERS: tuple[Type, ...] = (*INTEGERS, "REAL", "DOUBLE")
-GEOMETRIES: tuple[Type, ...] = ("POINT", "CIRCLE", "POLYGON")
+GEOMETRIES: tuple[Type, ...] = ("POINT", "CIRCLE", "POLYGON", "MOC")
 
 # As VOTable has them: datatype, arraysize, xtype.
 _VOTABLE: dict[Type, tuple[Datatype, str | None, str | None]] = {
@@ -41,6 +42,7 @@ _VOTABLE: dict[Type, tuple[Datatype, str | None, str | None]] = {
     "POINT": ("double", "2", "point"),
     "CIRCLE": ("double", "3", "circle"),
     "POLYGON": ("double", "*", "polygon"),
+    "MOC": ("char", "*", "moc"),
     "ARRAY": ("int", "*", None),
     "NULL": ("char", "*", None),
 }
@@ -57,6 +59,8 @@ _FROM_VOTABLE: dict[str, Type] = {
 
 _GEOMETRY_XTYPES: dict[str, Type] = {"point": "POINT", "circle": "CIRCLE", "polygon": "POLYGON"}
 
+_TEXT_XTYPES: dict[str, Type] = {"timestamp": "TIMESTAMP", "moc": "MOC"}
+
 # In words, for messages.
 WORDS: dict[Type, str] = {
     "SMALLINT": "a number",
@@ -70,6 +74,7 @@ WORDS: dict[Type, str] = {
     "POINT": "a point",
     "CIRCLE": "a circle",
     "POLYGON": "a polygon",
+    "MOC": "a MOC",
     "ARRAY": "an array",
     "BINARY": "binary data",
     "NULL": "NULL",
@@ -84,7 +89,7 @@ def votable(type_: Type) -> tuple[Datatype, str | None, str | None]:
 def of_column(column: Column) -> Type:
     """The type of a published or uploaded column."""
     if column.datatype in ("char", "unicodeChar"):
-        return "TIMESTAMP" if column.xtype == "timestamp" else "CHAR"
+        return _TEXT_XTYPES.get(column.xtype or "", "CHAR")
     if column.arraysize in (None, "", "1"):
         return _FROM_VOTABLE[column.datatype]
     if column.datatype == "unsignedByte":
@@ -128,6 +133,7 @@ _CASTS: dict[Type, str] = {
     "CHAR": "({})::text",
     "TIMESTAMP": "({})::timestamp",
     "BOOLEAN": "({})::bool",
+    "MOC": "({})::text",
     "NULL": "({})::text",
 }
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from km3vo.adql import casts, frames, geometry
+from km3vo.adql import casts, frames, geometry, moc
 from km3vo.adql.scope import Scope
 from km3vo.adql.shapes import Shape
 from km3vo.adql.sql import Sql, double, integer, joined, sql
@@ -45,20 +45,21 @@ class Udf:
     def value(self, values: Values, node: Call, scope: Scope) -> Value:
         """Resolve a call. Raises AdqlError when the arguments are not what the signature asks for."""
         usage = " or ".join(signature.split(" -> ")[0] for signature in self.signatures)
-        counts = [kinds for kinds in self.kinds if len(kinds) == len(node.arguments)]
-        if not counts:
+        candidates = [kinds for kinds in self.kinds if len(kinds) == len(node.arguments)]
+        if not candidates:
             raise values.error(node, f"these are not the arguments that {node.name.lower()} takes", f"write {usage}")
         if self.aggregate:
             made = values.in_aggregate(node, list(node.arguments), scope)
         else:
             made = [values.value(argument, scope) for argument in node.arguments]
-        for argument, one, kind in zip(node.arguments, made, counts[0], strict=True):
+        kinds = next((kinds for kinds in candidates if all(map(_fits, made, kinds))), candidates[0])
+        for argument, one, kind in zip(node.arguments, made, kinds, strict=True):
             if not _fits(one, kind):
                 what = f"{node.name.lower()} needs {_NEEDED[kind]} here, but this is {WORDS[one.type]}"
                 raise values.error(argument, what, f"write {usage}")
         made = [
             casts.as_timestamp(values, argument, one) if kind == "TIMESTAMP" else one
-            for argument, one, kind in zip(node.arguments, made, counts[0], strict=True)
+            for argument, one, kind in zip(node.arguments, made, kinds, strict=True)
         ]
         result = self.make(values, node, made)
         result.name = result.name or node.name.lower()
@@ -71,7 +72,8 @@ _NEEDED = {
     "VARCHAR": "a string",
     "TIMESTAMP": "a timestamp",
     "POINT": "a point",
-    "GEOMETRY": "a point",
+    "SHAPE": "a point, circle or polygon",
+    "MOC": "a MOC",
     "LITERAL": "a string in single quotes",
     "WHOLE": "a whole number, written out,",
 }
@@ -83,7 +85,7 @@ def _fits(value: Value, kind: str) -> bool:
     if kind == "LITERAL":
         return isinstance(value.constant, str)
     if value.type == "NULL":
-        return kind != "POINT"
+        return kind not in ("POINT", "SHAPE", "MOC")
     if kind == "INTEGER":
         return value.is_integer
     if kind == "DOUBLE":
@@ -92,7 +94,9 @@ def _fits(value: Value, kind: str) -> bool:
         return value.type == "CHAR"
     if kind == "TIMESTAMP":
         return value.type in ("TIMESTAMP", "CHAR")
-    return value.type == "POINT"
+    if kind == "SHAPE":
+        return value.type in ("POINT", "CIRCLE", "POLYGON")
+    return value.type == kind
 
 
 def _float(value: Value) -> Sql:
@@ -114,10 +118,10 @@ def _healpix_index(values: Values, node: Call, made: list[Value]) -> Value:
     order = _order(values, node, made[0])
     if len(made) == 2:
         assert made[1].shape is not None
-        point = made[1].shape.sphere
+        point = made[1].shape
     else:
-        point = values.point(node.arguments[1], node.arguments[2], made[1], made[2]).sphere
-    return Value("BIGINT", sql("healpix_nest({}, {})", order, point), ucd="pos.healpix")
+        point = values.point(node.arguments[1], node.arguments[2], made[1], made[2])
+    return Value("BIGINT", sql("healpix_nest({}, {})", order, moc.off_borders(point)), ucd="pos.healpix")
 
 
 def _order(values: Values, node: Call, order: Value) -> Sql:
@@ -281,7 +285,7 @@ FUNCTIONS: dict[str, Udf] = {
     "IVO_HEALPIX_INDEX": Udf(
         (
             "ivo_healpix_index(hpxOrder INTEGER, long DOUBLE PRECISION, lat DOUBLE PRECISION) -> BIGINT",
-            "ivo_healpix_index(hpxOrder INTEGER, p POINT) -> BIGINT",
+            "ivo_healpix_index(hpxOrder INTEGER, point POINT) -> BIGINT",
         ),
         "Number of the HEALPix pixel, in nested order, that holds a position.",
         (("INTEGER", "DOUBLE", "DOUBLE"), ("INTEGER", "POINT")),
@@ -301,7 +305,7 @@ FUNCTIONS: dict[str, Udf] = {
         aggregate=True,
     ),
     "IVO_NOCASEMATCH": Udf(
-        ("ivo_nocasematch(val VARCHAR, pattern VARCHAR) -> INTEGER",),
+        ("ivo_nocasematch(value VARCHAR, pattern VARCHAR) -> INTEGER",),
         "1 if the value matches the pattern as with ILIKE, else 0.",
         (("VARCHAR", "VARCHAR"),),
         _nocasematch,
@@ -369,6 +373,30 @@ FUNCTIONS: dict[str, Udf] = {
         "A point with its coordinates changed from one system to another: ICRS, FK5 or GALACTIC, as literal strings.",
         (("LITERAL", "LITERAL", "POINT"),),
         _transform,
+    ),
+    "MOC": Udf(
+        (
+            "MOC(ascii VARCHAR) -> MOC",
+            "MOC(hpxOrder INTEGER, geo POINT) -> MOC",
+            "MOC(hpxOrder INTEGER, geo CIRCLE) -> MOC",
+            "MOC(hpxOrder INTEGER, geo POLYGON) -> MOC",
+        ),
+        "A MOC from its ASCII form, or of a shape: the cells that it touches, and a few beside them; for CONTAINS and "
+        "INTERSECTS.",
+        (("LITERAL",), ("WHOLE", "SHAPE")),
+        moc.moc,
+    ),
+    "GAVO_MOCUNION": Udf(
+        ("gavo_mocunion(moc1 MOC, moc2 MOC) -> MOC",),
+        "What is in either of two MOCs.",
+        (("MOC", "MOC"),),
+        moc.union,
+    ),
+    "GAVO_MOCINTERSECT": Udf(
+        ("gavo_mocintersect(moc1 MOC, moc2 MOC) -> MOC",),
+        "What is in both of two MOCs.",
+        (("MOC", "MOC"),),
+        moc.intersection,
     ),
     "IVO_EPOCH_PROP_POS": Udf(
         (

@@ -33,6 +33,7 @@ _MINE = [
     "SELECT CAST(ra AS VARCHAR(3)) || 'x''y' FROM events WHERE author LIKE '%\\' AND obs_time > '2020-01-01'",
     "SELECT IN_UNIT(ra, 'rad'), COALESCE(author, detector) FROM events NATURAL JOIN TAP_UPLOAD.mine",
     "SELECT ivo_histogram(ra, 0, 360, 10), ivo_string_agg(detector, ',') FROM events WHERE good = 1",
+    "SELECT gavo_mocunion(MOC('3/4-5 9'), MOC(4, CIRCLE(ra, dec, 1))) FROM events WHERE 1 = CONTAINS(place, MOC('0/'))",
     "SELECT CENTROID(outline), AREA(outline) FROM TAP_UPLOAD.mine m WHERE EXISTS (SELECT 1 FROM events WHERE ra = id)",
 ]
 _BITS = [
