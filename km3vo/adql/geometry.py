@@ -87,8 +87,19 @@ def point_of(values: Values, lon: Node, lat: Node, x: Value, y: Value, frame: fr
     return turned(made, frame) if frame else made
 
 
-def turned(point: Shape, frame: frames.Frame) -> Shape:
-    """A point after a rotation."""
+def turned(shape: Shape, frame: frames.Frame) -> Shape:
+    """A point, circle or polygon after a rotation."""
+    if shape.kind == "CIRCLE":
+        center, radius = shape.disc
+        return Shape("CIRCLE", center=turned(center, frame), radius=radius, radius_value=shape.radius_value)
+    if shape.kind == "POLYGON":
+        if shape.vertices:
+            return shapes.polygon_of(tuple(frame.to_icrs(*corner) for corner in shape.vertices))
+        return Shape("POLYGON", frame.turned(shape.sphere))
+    return _turned_point(shape, frame)
+
+
+def _turned_point(point: Shape, frame: frames.Frame) -> Shape:
     if point.vertices:
         return shapes.point_at(*frame.to_icrs(*point.vertices[0]))
     made = Shape("POINT", frame.rotated(point.sphere))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from km3vo.adql import casts, frames, geometry, moc
 from km3vo.adql.scope import Scope
 from km3vo.adql.shapes import Shape
-from km3vo.adql.sql import Sql, double, integer, joined, sql
+from km3vo.adql.sql import Sql, double, integer, joined, sql, text
 from km3vo.adql.tree import Call
 from km3vo.adql.types import WORDS
 from km3vo.adql.value import Value
@@ -192,7 +192,8 @@ def _histogram(values: Values, node: Call, made: list[Value]) -> Value:
         raise values.error(node.arguments[3], f"a histogram has between 1 and {MAX_BINS} bins")
     if low.constant is not None and high.constant is not None and not low.constant < high.constant:  # type: ignore[operator]
         raise values.error(node.arguments[2], "the upper limit must be above the lower one")
-    bucket = sql("width_bucket({}, {}, {}, {})", _float(value), _float(low), _float(high), integer(count))
+    # NULL counts as being below (EN-UDF 1.2).
+    bucket = sql("coalesce(width_bucket({}, {}, {}, {}), 0)", _float(value), _float(low), _float(high), integer(count))
     counts = [sql("count(*) FILTER (WHERE {} = {})", bucket, integer(number)) for number in range(count + 2)]
     return Value("ARRAY", sql("ARRAY[{}]::int4[]", joined(", ", counts)), arraysize=str(count + 2))
 
@@ -203,16 +204,23 @@ def _normal_random(values: Values, node: Call, made: list[Value]) -> Value:
     return Value("DOUBLE", sql(template, _float(made[0]), _float(made[1])), unit=made[0].unit)
 
 
+# With separators (colons, blanks or letters) or without; sign, whole degrees or hours, whole minutes, seconds.
+_SEXAGESIMAL = (
+    r"^\s*([-+]?)\s*(?:(\d{1,3})\s*[:hd ]\s*([0-5]?\d)\s*(?:[:m ]\s*([0-5]?\d(?:\.\d*)?)\s*s?|m)?"
+    r"|(\d{2,3})([0-5]\d)([0-5]\d(?:\.\d*)?))\s*$"
+)
+
+
 def _sexagesimal(turn: float) -> Callable[[Values, Call, list[Value]], Value]:
-    """Degrees (or hours), minutes and seconds, separated by colons, blanks or letters; the sign counts for all."""
+    """Degrees from hours or degrees, minutes and seconds; the sign counts for all. NULL for whatever is none."""
 
     def make(values: Values, node: Call, made: list[Value]) -> Value:
-        words = sql("regexp_split_to_array(btrim({}, ' +-hmsd''\"'), '[^0-9.]+')::float8[]", _string(made[0]))
         template = (
-            "(SELECT CASE WHEN btrim({}) LIKE '-%' THEN -1 ELSE 1 END * {} *"
-            " (w.p[1] + coalesce(w.p[2], 0) / 60 + coalesce(w.p[3], 0) / 3600) FROM (SELECT {} AS p) AS w)"
+            "(SELECT CASE WHEN w.p[1] = '-' THEN -1 ELSE 1 END * {} * (coalesce(w.p[2], w.p[5])::float8"
+            " + coalesce(w.p[3], w.p[6])::float8 / 60 + coalesce(w.p[4], w.p[7], '0')::float8 / 3600)"
+            " FROM (SELECT regexp_match({}, {}, 'i') AS p) AS w)"
         )
-        return Value("DOUBLE", sql(template, _string(made[0]), double(turn), words), unit="deg")
+        return Value("DOUBLE", sql(template, double(turn), _string(made[0]), text(_SEXAGESIMAL)), unit="deg")
 
     return make
 
@@ -223,24 +231,29 @@ def _sexagesimal(turn: float) -> Callable[[Values, Call, list[Value]], Value]:
 def _transform(values: Values, node: Call, made: list[Value]) -> Value:
     found = []
     for argument, system in zip(node.arguments[:2], made[:2], strict=True):
-        try:
-            found.append(frames.frame(str(system.constant)))
-        except KeyError:
-            hint = f"known are {frames.NAMES}"
-            raise values.error(argument, f"unknown coordinate system '{str(system.constant)[:40]}'", hint) from None
+        # The catalogue minds the case of these names, which are those of the vocabulary refframe.
+        if system.constant not in _FRAMES:
+            what = f"unknown coordinate system '{str(system.constant)[:40]}'"
+            raise values.error(argument, what, f"known are {', '.join(_FRAMES)}")
+        found.append(frames.frame(str(system.constant)))
     shape = made[2].shape
     assert shape is not None
     have, want = found
     if have is not want:
         turn = have if want is None else want.inverse if have is None else want.inverse.after(have)
-        shape = geometry.turned(shape, turn)  # type: ignore[arg-type]
-    return Value("POINT", shape=shape, unit="deg")
+        assert turn is not None
+        shape = geometry.turned(shape, turn)
+    return Value(made[2].type, shape=shape, unit="deg")
+
+
+_FRAMES = ("ICRS", "FK5", "GALACTIC")
 
 
 def _epoch_prop(values: Values, node: Call, made: list[Value]) -> Value:
     """Rigorous propagation of a position (Hipparcos catalogue, ESA SP-1200, volume 1, section 1.5.5).
 
-    Degrees, milliarcseconds and Julian years, km/s. Without parallax a star moves along a great circle.
+    Degrees, milliarcseconds and Julian years, km/s. Without parallax a star moves along a great circle; what is not
+    known of its motion is 0. Raises AdqlError where the place or an epoch is NULL.
     """
     if len(made) == 8:
         lon, lat, parallax, motion_lon, motion_lat, radial, old, new = made
@@ -249,6 +262,9 @@ def _epoch_prop(values: Values, node: Call, made: list[Value]) -> Value:
     else:
         lon, lat, motion_lon, motion_lat, old, new = made
         along = double(0)
+    for argument, value in zip(node.arguments, made, strict=True):
+        if value.type == "NULL" and value in (lon, lat, old, new):
+            raise values.error(argument, "this cannot be NULL")
     mas = double(1 / 3_600_000)
     return Value(
         "POINT",
@@ -258,9 +274,9 @@ def _epoch_prop(values: Values, node: Call, made: list[Value]) -> Value:
                 _PROPAGATED,
                 _float(lon),
                 _float(lat),
-                _float(motion_lon),
+                sql("coalesce({}, 0)", _float(motion_lon)),
                 mas,
-                _float(motion_lat),
+                sql("coalesce({}, 0)", _float(motion_lat)),
                 mas,
                 along,
                 mas,
@@ -369,9 +385,12 @@ FUNCTIONS: dict[str, Udf] = {
         _sexagesimal(1),
     ),
     "IVO_GEOM_TRANSFORM": Udf(
-        ("ivo_geom_transform(from_sys VARCHAR, to_sys VARCHAR, geo POINT) -> POINT",),
-        "A point with its coordinates changed from one system to another: ICRS, FK5 or GALACTIC, as literal strings.",
-        (("LITERAL", "LITERAL", "POINT"),),
+        tuple(
+            f"ivo_geom_transform(from_sys VARCHAR, to_sys VARCHAR, geo {kind}) -> {kind}"
+            for kind in ("POINT", "CIRCLE", "POLYGON")
+        ),
+        "A shape with its coordinates changed from one system to another: 'ICRS', 'FK5' or 'GALACTIC', written out.",
+        (("LITERAL", "LITERAL", "SHAPE"),),
         _transform,
     ),
     "MOC": Udf(

@@ -323,6 +323,8 @@ def test_points_come_out_as_they_went_in(ask: Ask, lon: float, lat: float) -> No
         ("DISTANCE(POINT(1, 2), CENTROID(5))", "CENTROID needs a geometry here"),
         ("ivo_healpix_center(0, 12)", "the pixels are numbered 0 to 11"),
         ("ivo_healpix_center(17, 23.2)", "needs a whole number here"),
+        ("ivo_geom_transform('galactic', 'ICRS', POINT(1, 2))", "unknown coordinate system 'galactic'"),
+        ("ivo_epoch_prop_pos(NULL, 1, 2, 3, 4, 5, 6, 7)", "this cannot be NULL"),
     ],
 )
 def test_impossible_shapes_are_refused_before_the_database_sees_them(
