@@ -155,7 +155,12 @@ def _stray(text: str, at: int) -> AdqlError:
         )
     if char in _LOOKALIKES:
         plain = _LOOKALIKES[char]
-        return mistake(text, at, at + 1, f"{char!r} is not part of ADQL", f"type a plain {plain} instead")
+        hint = (
+            "type plain quotes: 'text' for a string, \"name\" for a name"
+            if plain == '"'
+            else f"type a plain {plain} instead"
+        )
+        return mistake(text, at, at + 1, f"{char!r} is not part of ADQL", hint)
     if char.isalpha():
         hint = 'names of other than the letters a-z go in double quotes: "name"'
     elif char == "!" and text[at + 1 : at + 2] == "=":

@@ -48,7 +48,8 @@ class Parser(Expressions):
         start = self.here.start
         if self.key not in ("SELECT", "WITH", "("):
             word = self.text[self.here.start : self.here.end][:40]
-            hint = did_you_mean(word, ["SELECT", "WITH"]) or "ADQL can read tables, not change them"
+            hint = "" if self.here.kind == "word" else did_you_mean(word, ["SELECT", "WITH"])
+            hint = hint or "ADQL can read tables, not change them"
             raise self.error(f"a query begins with SELECT or WITH, not with {word}", hint=hint)
         tables: list[tuple[Name, Query]] = []
         if self.key == "WITH":

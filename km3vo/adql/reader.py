@@ -22,6 +22,7 @@ _CLAUSES = [
     *("FROM", "WHERE", "GROUP", "ORDER", "HAVING", "UNION", "EXCEPT", "INTERSECT", "OFFSET"),
     *("NATURAL", "INNER", "LEFT", "RIGHT", "FULL", "JOIN"),
 ]
+_OPERATORS = frozenset({"AND", "OR", "NOT", "IN", "IS", "LIKE", "ILIKE", "BETWEEN", "EXISTS", "AS", "ON", "SELECT"})
 
 N = TypeVar("N", bound=Node)
 
@@ -155,8 +156,14 @@ class Reader:
 
     def _hint(self, token: Token, before: Token, wanted: list[str]) -> str:
         """What to write instead, where the mistake is a known one."""
-        if token.key == "=" and before.key in ("=", "<", ">"):
+        if token.key in ("=", "<", ">") and before.key in ("=", "<", ">"):
             return "write = for equal, <> for unequal, <= and >= for the rest"
+        if token.key == before.key == "/":
+            return "comments begin with --"
+        if token.key == "ORDER" and wanted == ["<end>"]:
+            return "ORDER BY comes before OFFSET"
+        if token.key in ("UNION", "EXCEPT", "INTERSECT") and "DESC" in wanted:
+            return "put a SELECT with its own ORDER BY in parentheses, or move ORDER BY to the end"
         if token.key == "*" and "<name>" in wanted:
             return "* stands alone in SELECT *, or behind a table as in t.*"
         if token.kind == "delimited":
@@ -167,7 +174,13 @@ class Reader:
             if token.key in ARGUMENTS or token.key in AGGREGATES:
                 call = f"to call it write {token.key}(...)"
                 return f'{token.key} is a reserved word: {call}, as a name write "{token.value}"'
-            if token.key not in _CLAUSES:
+            if token.key in ("DISTINCT", "ALL") and before.key == "<number>":
+                return f"{token.key} comes before TOP"
+            if token.key in ("ALL", "ANY", "SOME"):
+                return f"ADQL has no {token.key} (SELECT ...): use IN, EXISTS, or MAX or MIN in a subquery in FROM"
+            if self.peek() == "(":
+                return f"ADQL has no function {token.key}" if token.key not in _OPERATORS else ""
+            if token.key not in _CLAUSES and token.key not in _OPERATORS:
                 return f'{token.key} is a reserved word: as a name write "{token.value}"'
             return ""
         if token.kind == "regular":
