@@ -73,7 +73,7 @@ _ROTATED = (
 
 _ARRAY = (
     "(SELECT ARRAY[d.l - 360 * floor(d.l / 360), d.b] FROM"
-    " (SELECT atan2d(r.y, r.x) AS l, atan2d(r.z, sqrt(r.x ^ 2 + r.y ^ 2)) AS b FROM"
+    " (SELECT degrees(atan2(r.y, r.x)) AS l, degrees(atan2(r.z, sqrt(r.x ^ 2 + r.y ^ 2))) AS b FROM"
     " (SELECT {} * v.x + {} * v.y + {} * v.z AS x, {} * v.x + {} * v.y + {} * v.z AS y,"
     " {} * v.x + {} * v.y + {} * v.z AS z FROM"
     " (SELECT cosd(p.l) * cosd(p.b) AS x, sind(p.l) * cosd(p.b) AS y, sind(p.b) AS z"

@@ -23,9 +23,9 @@ MARGIN = 1e-5
 # but round differences alike in both directions, and swallow those so small that their squares would underflow, which
 # PostgreSQL makes an error.
 _SEPARATION = (
-    "(2 * atan2d("
+    "(2 * degrees(atan2("
     "sqrt(sind(({1} - {3} + 1440) / 2) ^ 2 + cosd({1}) * cosd({3}) * sind(({0} - {2} + 1440) / 2) ^ 2), "
-    "sqrt(sind(({1} + {3} + 1440) / 2) ^ 2 + cosd({1}) * cosd({3}) * cosd(({0} - {2} + 1440) / 2) ^ 2)))"
+    "sqrt(sind(({1} + {3} + 1440) / 2) ^ 2 + cosd({1}) * cosd({3}) * cosd(({0} - {2} + 1440) / 2) ^ 2))))"
 )
 # OFFSET 0 keeps PostgreSQL from working the points out again wherever they are named.
 _SEPARATION_OF_LONG = "(SELECT {} FROM (SELECT {} AS a, {} AS b OFFSET 0) AS p)"

@@ -216,9 +216,9 @@ def _sexagesimal(turn: float) -> Callable[[Values, Call, list[Value]], Value]:
 
     def make(values: Values, node: Call, made: list[Value]) -> Value:
         template = (
-            "(SELECT CASE WHEN w.p[1] = '-' THEN -1 ELSE 1 END * {} * (coalesce(w.p[2], w.p[5])::float8"
-            " + coalesce(w.p[3], w.p[6])::float8 / 60 + coalesce(w.p[4], w.p[7], '0')::float8 / 3600)"
-            " FROM (SELECT regexp_match({}, {}, 'i') AS p) AS w)"
+            "(SELECT CASE WHEN m.v[1] = '-' THEN -1 ELSE 1 END * {} * (coalesce(m.v[2], m.v[5])::float8"
+            " + coalesce(m.v[3], m.v[6])::float8 / 60 + coalesce(m.v[4], m.v[7], '0')::float8 / 3600)"
+            " FROM regexp_matches({}, {}, 'i') AS m(v))"
         )
         return Value("DOUBLE", sql(template, double(turn), _string(made[0]), text(_SEXAGESIMAL)), unit="deg")
 

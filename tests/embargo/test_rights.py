@@ -127,7 +127,8 @@ LISTED = set(
     array_length array_to_string btrim left lower upper extract date_part timezone to_char generate_series
     regexp_matches regexp_split_to_array string_to_array plainto_tsquery to_tsvector like_escape version concat replace
     hashint2 hashint4 hashint8 hashfloat4 hashfloat8 hash_numeric hashtext hashbpchar timestamp_hash
-    hash_record_extended statement_timestamp""".split()  # noqa: SIM905
+    hash_record_extended statement_timestamp textin textout int2in int2out int4in int4out int8in int8out float4in
+    float4out float8in float8out numeric_in numeric_out boolin boolout""".split()  # noqa: SIM905
 )
 OPERATORS = """
 SELECT DISTINCT proname, '' FROM pg_proc
