@@ -9,3 +9,5 @@ cd "$(dirname "$0")/.."
 echo "Installing the versions of $1 into .venv"
 .venv/bin/python -m pip install -qq --disable-pip-version-check --no-input --requirement "$1"
 .venv/bin/python -m pip install -qq --disable-pip-version-check --no-input --no-deps --editable .
+# As an installed package would be: otherwise every start compiles it, where Python may not keep what it compiled.
+.venv/bin/python -m compileall -q km3vo

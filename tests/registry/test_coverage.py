@@ -12,12 +12,13 @@ from astropy import units
 from astropy.coordinates import Latitude, Longitude
 from mocpy import MOC
 
+from km3vo.catalog.files import read_catalog
 from km3vo.catalog.model import Table
 from km3vo.protocols.coverage import cells
 from km3vo.store import coverage, release, release_decisions
 from km3vo.store.coverage import Coverage
 from km3vo.store.database import OWNER, PUBLIC, SERVICE, Database
-from tests.conftest import Server, serve
+from tests.conftest import ROOT, Server, serve
 from tests.registry.conftest import OAI, Registry, tell
 
 PARTS = {"public": "km3net.events_public", "hidden": "km3net.events_embargo"}
@@ -57,6 +58,26 @@ def test_each_cell_holds_a_public_event_and_each_event_is_in_a_cell(running: tup
     exact = MOC.from_lonlat(lon, lat, max_norder=moc.max_order)
     assert moc == exact
     assert found.sky == pytest.approx(moc.sky_fraction)
+
+
+def test_events_where_pgsphere_errs(copy_published: Database) -> None:
+    """At the pole and where cells meet it names one at the other side of the sky."""
+    table = read_catalog(ROOT / "schemas").table("icecube.ps3yr")
+    places = [(0, 90), (77, 90), (0, 60), (90, 45), (180, 89.95), (270, 80), (45, 0), (135, 0), (225, 0), (10, -90)]
+    with copy_published.connect(OWNER) as owner:
+        owner.execute(
+            "DELETE FROM icecube.ps3yr WHERE id NOT IN (SELECT id FROM icecube.ps3yr LIMIT %s)", (len(places),)
+        )
+        ids = [id for (id,) in owner.execute("SELECT id FROM icecube.ps3yr").fetchall()]
+        for id, (ra, dec) in zip(ids, places, strict=True):
+            owner.execute("UPDATE icecube.ps3yr SET ra = %s, dec = %s WHERE id = %s", (ra, dec, id))
+    with copy_published.connect(PUBLIC) as public:
+        found = coverage.measure(public, table)
+    assert found is not None
+    moc = MOC.from_string(str(found.moc))
+    beside = np.array([(ra + 0.002, min(dec, 89.9)) for ra, dec in places])
+    assert moc.contains_lonlat(Longitude(beside[:, 0], unit="deg"), Latitude(beside[:, 1], unit="deg")).all()
+    assert len(moc.flatten()) <= len(places)
 
 
 def test_embargoed_events_have_no_share_in_it(running: tuple[Server, Database]) -> None:
