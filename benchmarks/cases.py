@@ -76,6 +76,11 @@ def cones(target: Target) -> Iterator[Figure]:
                 "hello" if hello else "",
                 f"p50 {got.median * 1e3:.1f} ms",
             )
+    if target.rows:
+        radius = round(math.sqrt(MANY / target.rows), 4)
+        yield Figure(
+            "cone of 80 events", measure.latency(target.cone, _somewhere(radius), 300) * 1e3, "ms", note=f"{radius}°"
+        )
 
 
 def _somewhere(radius: float) -> Callable[[Random], dict[str, object]]:
