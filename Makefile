@@ -5,7 +5,7 @@ stamp := .venv/.installed
 # An upgrade of the system may have taken away the Python that the environment was made with.
 $(shell $(bin)/python -c "" 2>/dev/null || rm -f $(stamp) $(stamp)-test)
 
-.PHONY: up test check bench docs clean help system system-test
+.PHONY: up test check bench docs clean help system system-test system-bench
 .DEFAULT_GOAL := up
 
 ## up: install what is missing, start the embedded cluster, load events, and serve until Ctrl-C
@@ -27,7 +27,7 @@ check: system $(stamp)-test
 	@$(bin)/pytest -q -n 2 --dist loadfile -m "not slow and not client"
 
 ## bench: the figures of docs/performance.md, measured here
-bench: system $(stamp)-test
+bench: system-bench $(stamp)-test
 	@$(bin)/python -m benchmarks
 
 ## docs: write the pages that follow from the code
@@ -49,6 +49,9 @@ system:
 
 system-test:
 	@scripts/install.sh --test
+
+system-bench:
+	@scripts/install.sh --bench
 
 # The virtual environment. It is made again when the list of versions has changed.
 $(stamp): requirements.lock pyproject.toml

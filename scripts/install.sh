@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the system packages that km3vo needs: Python's venv, PostgreSQL and pgSphere; with --test also the clients
-# that the tests drive. Debian 12 and 13, Ubuntu 24.04; as root or with sudo. What is there already is left
-# as it is, and where all is there nothing is asked of apt or sudo.
+# that the tests drive, with --bench the one that measures. Debian 12 and 13, Ubuntu 24.04; as root or with sudo.
+# What is there already is left as it is, and where all is there nothing is asked of apt or sudo.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -109,14 +109,14 @@ want_python() {
 
 want_clients() {
     local client
-    for client in "${clients[@]}"; do
+    for client in "$@"; do
         installed "$client" && continue
         refresh
         # Ubuntu's chromium is a snap in disguise, and not every release has every client: tests without theirs skip.
         if candidate "$client" >/dev/null && ! { [ "$client" = chromium ] && grep -q '^ID=ubuntu' /etc/os-release; }; then
             wanted+=("$client")
         else
-            echo "This distribution has no package $client: the tests that drive it are skipped."
+            echo "This distribution has no package $client: what drives it is skipped."
         fi
     done
 }
@@ -124,8 +124,11 @@ want_clients() {
 wanted=()
 want_python
 want_postgresql
-if [ "${1-}" = --test ] && command -v apt-get >/dev/null; then
-    want_clients
+if command -v apt-get >/dev/null; then
+    case ${1-} in
+        --test) want_clients "${clients[@]}" ;;
+        --bench) want_clients wrk ;;
+    esac
 fi
 if [ ${#wanted[@]} -gt 0 ]; then
     refresh
