@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from fastapi import APIRouter, Request
 from fastapi.routing import APIRoute
@@ -18,7 +18,9 @@ from km3vo.protocols import dali, origin
 from km3vo.protocols.dali import ByteStream
 from km3vo.protocols.identity import asker
 from km3vo.results import formats, votable
+from km3vo.results.formats import Format
 from km3vo.results.stream import Result
+from km3vo.service import Service
 from km3vo.settings import Settings
 from km3vo.store import embargo, lines
 from km3vo.store.embargo import Audience
@@ -36,6 +38,23 @@ DISTANCE = Column(
 DEFAULT = replace(formats.find("votable/td"), content_type="text/xml")
 STANDARD = "ivo://ivoa.net/std/ConeSearch"
 MAX_CIRCLE = 90.0  # degrees; pgSphere has no larger circles
+WIDE = 5.0  # degrees; a cone of that size may take PostgreSQL a while
+
+
+class Asked(NamedTuple):
+    """The parameters of a cone's statements, in their order: the centre twice, the radius, the most rows to give."""
+
+    ra: float
+    dec: float
+    ra_again: float
+    dec_again: float
+    radius: float
+    rows: int
+
+    @property
+    def large(self) -> bool:
+        """Whether the statement is the second one."""
+        return self.radius > MAX_CIRCLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +72,15 @@ class Cone:
     cells: tuple[str, str]
     lines: tuple[str, str]
 
-    def literally(self, asked: Sequence[float], *, large: bool) -> str:
+    def literally(self, asked: Asked) -> str:
         """The statement for cells with its parameters written into it, as streams want it."""
-        template = sql.SQL(self.cells[large].replace("%s", "{}"))
+        template = sql.SQL(self.cells[asked.large].replace("%s", "{}"))
         return template.format(*map(sql.Literal, asked)).as_string()
 
 
 def plan(table: Table, audience: Audience, verbosity: int) -> Cone:
     """The statements for a table as an audience sees it.
 
-    All take the centre (ra, dec), the centre again, the radius in degrees, and the most rows to give.
     VERB=1 gives identifier and position, 2 the principal columns, 3 all of them (SCS 1.03 §2.1).
     """
     assert table.position is not None
@@ -137,8 +155,7 @@ class ConeSearch:
         reader = running.readers[who.audience]
         cone = self.plans[embargo.sight(who.audience), int(verbosity)]
         # A radius of nothing asks for the columns alone (SCS 1.03 §2.1).
-        asked = (ra, dec, ra, dec, radius, 0 if radius == 0 else maxrec + 1)
-        large = radius > MAX_CIRCLE
+        asked = Asked(ra, dec, ra, dec, radius, 0 if radius == 0 else maxrec + 1)
         answer = Result(
             columns=cone.columns,
             source=(),
@@ -149,18 +166,26 @@ class ConeSearch:
             description=f"{self.table.title}: cone search",
         )
         if maxrec > limits.cone_maxrec:
-            stream = await self.stream(request, reader, cone.literally(asked, large=large))
+            stream = await self.stream(request, reader, cone.literally(asked))
             answer.source = stream
             return ByteStream(running, chosen.write(answer), stream, chosen.content_type)
-        body = None
-        if chosen.write is DEFAULT.write:
-            rows = await reader.rows(cone.lines[large], asked)
-            body = await dali.soon(running, len(rows), lambda: votable.of_lines(answer, [line for (line,) in rows]))
-        if body is None:
-            batch = await reader.batch(cone.cells[large], asked, cone.columns)
-            answer.source = [batch]
-            body = await dali.soon(running, batch.num_rows, lambda: b"".join(chosen.write(answer)))
+        written = self.written(running, reader, cone, asked, answer, chosen)
+        # To listen for the client's leaving takes as long as a small cone.
+        body = await (dali.while_there(request, written) if radius > WIDE else written)
         return Response(body, headers={"content-type": chosen.content_type})
+
+    async def written(
+        self, running: Service, reader: Reader, cone: Cone, asked: Asked, answer: Result, chosen: Format
+    ) -> bytes:
+        """The document of an answer that is kept in memory; ``answer`` has no rows as yet."""
+        if chosen.write is DEFAULT.write:
+            rows = await reader.rows(cone.lines[asked.large], asked)
+            body = await dali.soon(running, len(rows), lambda: votable.of_lines(answer, [line for (line,) in rows]))
+            if body is not None:
+                return body
+        batch = await reader.batch(cone.cells[asked.large], asked, cone.columns)
+        answer.source = [batch]
+        return await dali.soon(running, batch.num_rows, lambda: b"".join(chosen.write(answer)))
 
     async def stream(self, request: Request, reader: Reader, statement: str) -> Stream:
         """The rows of an answer that may be too long to be kept in memory."""

@@ -6,7 +6,7 @@ import asyncio
 import functools
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import Executor
 from typing import Any, Protocol, TypeVar
 from urllib.parse import parse_qsl
@@ -20,7 +20,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from km3vo.errors import Km3voError, ParameterError, TooLargeError
+from km3vo.errors import Km3voError, ParameterError, TooLargeError, UnavailableError
 from km3vo.results import formats
 from km3vo.results.formats import Format
 from km3vo.room import Hold
@@ -322,13 +322,8 @@ async def unless_gone(request: Request, threads: Executor, work: Callable[[], T]
 
     Raises whatever the work raises.
     """
-
-    async def gone() -> None:
-        while (await request.receive())["type"] != "http.disconnect":
-            pass
-
     loop = asyncio.get_running_loop()
-    working, leaving = loop.run_in_executor(threads, work), asyncio.create_task(gone())
+    working, leaving = loop.run_in_executor(threads, work), asyncio.create_task(_gone(request))
     try:
         await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
         while not working.done():
@@ -341,6 +336,32 @@ async def unless_gone(request: Request, threads: Executor, work: Callable[[], T]
         raise
     finally:
         leaving.cancel()
+
+
+async def while_there(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """The outcome of a coroutine, which is cancelled should the client go away meanwhile.
+
+    Raises:
+        UnavailableError: the client has gone.
+
+    And whatever the work raises.
+    """
+    working, leaving = asyncio.create_task(work), asyncio.create_task(_gone(request))
+    try:
+        await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise UnavailableError("nobody waits for this answer any more")
+        return working.result()
+    finally:
+        leaving.cancel()
+        if not working.done():
+            working.cancel()
+            await asyncio.wait((working,))
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 async def in_thread(running: Service, work: Callable[..., Any], *arguments: Any) -> Any:

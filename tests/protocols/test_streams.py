@@ -80,6 +80,24 @@ def test_a_client_that_reads_nothing_loses_its_connection(impatient: Server, pub
         assert eventually(lambda: running(published) == 0)
 
 
+@pytest.mark.parametrize("form", ["votable/td", "csv"])
+def test_a_cone_stops_when_the_client_leaves(server: Server, published: Database, form: str) -> None:
+    def waiting() -> int:
+        (count,) = watcher.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE usename = 'km3vo_public' AND wait_event_type = 'Lock'"
+            " AND datname = current_database()"
+        ).fetchone() or (0,)
+        return int(count)
+
+    with published.connect() as owner, psycopg.connect(published.admin, autocommit=True) as watcher:
+        owner.execute("LOCK TABLE icecube.ps3yr")  # so it takes as long as it has to
+        with pytest.raises(httpx.ReadTimeout):
+            httpx.get(f"{server.url}/scs/icecube/ps3yr?RA=0&DEC=0&SR=20&RESPONSEFORMAT={form}", timeout=1)
+        assert eventually(lambda: waiting() == 0, seconds=5), "the lock's own time limit is ten seconds"
+    answer = httpx.get(f"{server.url}/scs/icecube/ps3yr?RA=0&DEC=0&SR=20&RESPONSEFORMAT={form}")
+    assert b"Error" not in answer.content
+
+
 def test_the_time_of_a_slow_client_does_not_count(impatient: Server) -> None:
     asked = {"LANG": "ADQL", "QUERY": MANY, "MAXREC": 100_000, "RESPONSEFORMAT": "csv"}
     with httpx.stream("GET", f"{impatient.tap}/sync", params=asked, headers={"Accept-Encoding": "identity"}) as answer:
