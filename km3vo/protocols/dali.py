@@ -50,8 +50,8 @@ class Parameters:
         self.files = dict(files or {})
 
     def all(self, name: str) -> list[str]:
-        """Every value given for a parameter."""
-        return self.values.get(name, [])
+        """Every value given for a parameter, whatever the case of its name."""
+        return self.values.get(name.upper(), [])
 
     def one(self, name: str, default: str = "") -> str:
         """The value of a parameter that may be given once.
@@ -59,7 +59,7 @@ class Parameters:
         Raises:
             ParameterError: it was given with different values.
         """
-        values = self.values.get(name)
+        values = self.all(name)
         if not values:
             return default
         if len(values) > 1:
@@ -138,6 +138,9 @@ async def parameters(request: Request) -> Parameters:
             f"a body of type {kind[:60]} is not understood: "
             "send application/x-www-form-urlencoded or multipart/form-data"
         )
+    if any(name == "FORMAT" for name, _ in pairs):
+        # With an upload astroquery's TapPlus sends, beside the format that its user wants, one of its own.
+        pairs = [pair for pair in pairs if pair[0] != "format"]
     request.scope[PARAMETERS_KEY] = pairs  # for the access log (identity.py)
     return Parameters(pairs, files)
 
@@ -166,6 +169,23 @@ def _limited(receive: Receive, most: int, take: Callable[[int], None]) -> Receiv
         return message
 
     return receive_some
+
+
+def base_url(request: Request) -> str:
+    """The address of the service as the client knows it: the one of the settings, else the one that was asked."""
+    settings = service(request).settings
+    return settings.base_url if settings.url else str(request.base_url).rstrip("/")
+
+
+def wants_gzip(scope: Scope) -> bool:
+    """Whether a client takes gzip, by its header Accept-Encoding (RFC 9110 §12.5.3)."""
+    for name, value in scope["headers"]:
+        if name == b"accept-encoding":
+            for coding in value.decode("latin-1").lower().split(","):
+                words = coding.replace(" ", "").split(";")
+                if words[0] in ("gzip", "x-gzip"):
+                    return not any(word.startswith("q=") and not word[2:].strip("0.") for word in words[1:])
+    return False
 
 
 def service(request: Request) -> Service:
@@ -212,8 +232,7 @@ class ByteStream(Response):
         self._idle = running.settings.limits.idle_client_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        accepted = dict(scope["headers"]).get(b"accept-encoding", b"").decode("latin-1")
-        if "gzip" in accepted:
+        if wants_gzip(scope):
             self._chunks = gzip(self._chunks)
             self.headers["content-encoding"] = "gzip"
         loop = asyncio.get_running_loop()
@@ -271,12 +290,16 @@ class Compression(GZipMiddleware):
     """Compresses what clients want compressed, but not files of which they may ask for parts."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        wanted = scope["type"] == "http" and any(
-            name == b"accept-encoding" and b"gzip" in value for name, value in scope["headers"]
-        )
         # Not wanted, Starlette's layer would still read the headers of every answer and write them anew.
-        whole = wanted and not PARTIAL.search(scope["path"])
+        whole = scope["type"] == "http" and wants_gzip(scope) and not PARTIAL.search(scope["path"])
         await (super().__call__ if whole else self.app)(scope, receive, send)
+
+
+# That a page may read an answer, and which of its headers beside the usual ones (Fetch, section 3.3.3).
+_READABLE = (
+    (b"access-control-allow-origin", b"*"),
+    (b"access-control-expose-headers", b"Location, WWW-Authenticate, Content-Disposition"),
+)
 
 
 class CrossOrigin(CORSMiddleware):
@@ -292,7 +315,7 @@ class CrossOrigin(CORSMiddleware):
 
         async def allow(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], (b"access-control-allow-origin", b"*")]
+                message["headers"] = [*message["headers"], *_READABLE]
             await send(message)
 
         await self.app(scope, receive, allow)

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from km3vo.protocols.dali import PREFIX_KEY, service
+from km3vo.protocols.dali import PREFIX_KEY, base_url
 
 _METHODS = {"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"}
 
@@ -66,8 +66,7 @@ class Slashes:
             await self._missing(scope, receive, send)
         elif scope["method"] == "GET" and path == scope["path"].rstrip("/"):
             request = Request(scope)
-            base = service(request).settings.url or str(request.base_url)
-            target = URL(base.rstrip("/") + scope.get(PREFIX_KEY, "") + path).replace(query=request.url.query)
+            target = URL(base_url(request) + scope.get(PREFIX_KEY, "") + path).replace(query=request.url.query)
             await RedirectResponse(target)(scope, receive, send)
         else:
             await self._router({**scope, "path": path}, receive, send)

@@ -41,7 +41,9 @@ async def sync(request: Request) -> Response:
     }
     if request.method == "HEAD":
         execution.close()
-        return Response(headers=headers, media_type=wanted.format.content_type)
+        told = Response(headers=headers, media_type=wanted.format.content_type)
+        del told.headers["content-length"]  # which nobody knows as yet
+        return told
     return ByteStream(running, wanted.format.write(result), execution, wanted.format.content_type, headers)
 
 

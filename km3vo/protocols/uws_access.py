@@ -13,7 +13,7 @@ import re
 from starlette.requests import Request
 
 from km3vo.errors import ForbiddenError, NotFoundError
-from km3vo.protocols.dali import PREFIX_KEY, service
+from km3vo.protocols.dali import PREFIX_KEY, base_url, service
 from km3vo.protocols.identity import asker
 from km3vo.service import Asker
 from km3vo.store.jobs import Job
@@ -44,10 +44,8 @@ def client(request: Request) -> str:
 
 def list_url(request: Request) -> str:
     """The address of the job list, as the client knows this service."""
-    settings = service(request).settings
-    base = settings.base_url if settings.url else str(request.base_url).rstrip("/")
     path: str = request.scope.get(PREFIX_KEY, "") + request.scope["path"]
-    return f"{base}{path.partition('/async')[0]}/async"
+    return f"{base_url(request)}{path.partition('/async')[0]}/async"
 
 
 def job_url(request: Request, id: str) -> str:

@@ -20,7 +20,7 @@ from km3vo.catalog.model import Catalog, Column, Schema, Table
 from km3vo.catalog.tap_schema import as_written, is_indexed
 from km3vo.errors import NotFoundError, ParameterError, UnavailableError
 from km3vo.protocols import tap_plus
-from km3vo.protocols.dali import parameters, service
+from km3vo.protocols.dali import base_url, parameters, service
 from km3vo.results import formats
 from km3vo.service import Service
 from km3vo.settings import Settings
@@ -246,14 +246,15 @@ def _column(column: Column, table: Table) -> etree._Element:
     return element
 
 
-Items = Callable[[], Awaitable[list[etree._Element]]]
+# From the address of the whole service.
+Items = Callable[[str], Awaitable[list[etree._Element]]]
 
 
 def tap_items(running: Service, prefix: str) -> Items:
     """What the TAP service at ``prefix`` declares."""
 
-    async def items() -> list[etree._Element]:
-        return tap_capabilities(running.settings, running.settings.base_url + prefix, running.published)
+    async def items(base: str) -> list[etree._Element]:
+        return tap_capabilities(running.settings, base + prefix, running.published)
 
     return items
 
@@ -261,12 +262,12 @@ def tap_items(running: Service, prefix: str) -> Items:
 def cone_items(running: Service, table: Table, prefix: str) -> Items:
     """What the cone search at ``prefix`` declares; its test query is made where rows are public just now."""
 
-    async def items() -> list[etree._Element]:
+    async def items(base: str) -> list[etree._Element]:
         try:
             found = (await running.holdings.known()).coverages.get(table.qualified)
         except UnavailableError:
             found = None  # what the service can do is told also while its database is away
-        return cone_capabilities(running.settings, running.settings.base_url + prefix, found)
+        return cone_capabilities(running.settings, base + prefix, found)
 
     return items
 
@@ -278,7 +279,7 @@ def router(prefix: str, items: Items, catalog: Catalog) -> APIRouter:
 
     @routes.get("/capabilities", summary="What the service can do", response_class=Response)
     async def capabilities_(request: Request) -> Response:
-        return respond(request, capabilities(await items()))
+        return respond(request, capabilities(await items(base_url(request))))
 
     @routes.get("/tables", summary="The tables; detail=min leaves out the columns", response_class=Response)
     async def tables(request: Request) -> Response:

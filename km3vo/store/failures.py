@@ -13,7 +13,8 @@ DATA = {
     "22012": "a division by zero",
     "22003": "a number is too large for its type",
     "2201E": "LOG or LOG10 of a number that is not positive",
-    "2201F": "POWER or SQRT outside its domain, such as the square root of a negative number",
+    "2201F": "POWER or SQRT outside its domain, such as the square root of a negative number, or a position or circle "
+    "outside its own: latitudes from -90 to 90 degrees, radii from 0",
     "22023": "a function was given a value outside its domain",
     "22P02": "a text cannot be read as the type it is cast to",
     "22007": "a text cannot be read as a date and time",

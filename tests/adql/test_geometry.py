@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 from km3vo.adql import Sources, translate
 from km3vo.errors import AdqlError
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = int(os.environ.get("KM3VO_EXAMPLES", "20"))
 _SETTINGS = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 

@@ -6,6 +6,7 @@ import math
 import os
 
 import psycopg
+import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
@@ -13,6 +14,8 @@ from km3vo.adql import Sources, parse, translate
 from km3vo.adql.tree import Chain, Item, Name, Number, Parenthesis, Query, Select, Signed, TableRef, Value
 from km3vo.adql.unparse import unparse
 from tests.adql.trees import queries
+
+pytestmark = pytest.mark.slow
 
 # More on request: KM3VO_EXAMPLES=10000 pytest tests/adql/test_properties.py
 EXAMPLES = int(os.environ.get("KM3VO_EXAMPLES", "40"))

@@ -21,6 +21,8 @@ from tests.embargo.conftest import SCHEMAS
 from tests.embargo.issuer import Issuer
 from tests.embargo.lab import add_alert, paths
 
+pytestmark = pytest.mark.slow
+
 QUERY = {"LANG": "ADQL", "QUERY": "SELECT COUNT(*) AS n FROM lab.alerts", "RESPONSEFORMAT": "csv"}
 
 

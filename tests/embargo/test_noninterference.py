@@ -27,6 +27,8 @@ from tests.embargo.differential import Pair, Question, fill, hide, normal, quest
 from tests.embargo.lab import paths
 from tests.embargo.queries import Queries
 
+pytestmark = pytest.mark.slow
+
 QUERIES = int(os.environ.get("KM3VO_DIFFERENTIAL", "1500"))
 SEED = int(os.environ.get("KM3VO_SEED", "1"))
 

@@ -18,6 +18,8 @@ from tests.embargo.conftest import SCHEMAS
 from tests.embargo.differential import UPLOAD
 from tests.embargo.lab import add_alert, add_event
 
+pytestmark = pytest.mark.slow
+
 SOON = timedelta(hours=1)
 
 

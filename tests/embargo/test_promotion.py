@@ -14,6 +14,8 @@ from km3vo.store import embargo
 from km3vo.store.database import INGEST, OWNER, SERVICE, Database
 from tests.embargo.lab import add_alert, add_event, where
 
+pytestmark = pytest.mark.slow
+
 
 def test_due_and_checked_events_are_released(
     owner: psycopg.Connection, service: psycopg.Connection, events: Table

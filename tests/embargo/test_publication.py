@@ -20,6 +20,8 @@ from tests.embargo.conftest import PASSWORDS
 from tests.embargo.differential import fill, hide
 from tests.embargo.lab import add_alert
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def outside(catalog: Catalog) -> Iterator[Database]:

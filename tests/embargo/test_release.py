@@ -17,6 +17,8 @@ from km3vo.store.database import OWNER, SERVICE, Database
 from km3vo.store.release_task import Promoter
 from tests.embargo.lab import add_alert, add_event
 
+pytestmark = pytest.mark.slow
+
 
 def wait_for(condition: object, seconds: float = 20) -> None:
     assert callable(condition)

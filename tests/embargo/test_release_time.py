@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from tests.embargo.lab import add_event
 
+pytestmark = pytest.mark.slow
+
 
 def release_time(connection: psycopg.Connection, observed: str | None, latency: str | None) -> str | None:
     row = connection.execute(

@@ -13,6 +13,8 @@ from km3vo.store import embargo, publish
 from km3vo.store.database import OWNER, Database
 from tests.embargo.lab import add_alert, add_event, where
 
+pytestmark = pytest.mark.slow
+
 
 def refused(connection: psycopg.Connection, statement: str) -> str | None:
     with pytest.raises(psycopg.Error) as refusal:

@@ -17,6 +17,8 @@ from astropy.io.votable import parse
 from km3vo.store.database import Database
 from tests.conftest import Server, serve
 
+pytestmark = pytest.mark.slow
+
 MANY = "SELECT a.id, a.mjd, b.ra FROM icecube.ps3yr AS a, icecube.ps3yr AS b"  # 4 million rows
 ENDLESS = "SELECT COUNT(*) FROM icecube.ps3yr AS a, icecube.ps3yr AS b, icecube.ps3yr AS c WHERE a.ra + b.ra < c.dec"
 

@@ -15,6 +15,8 @@ from km3vo.store.database import OWNER, Database
 from tests.conftest import Server, serve
 from tests.registry.conftest import tell
 
+pytestmark = pytest.mark.slow
+
 
 def check(url: str, option: str = "--no-taplint") -> tuple[int, str]:
     """Run the command; exit status and what it printed."""

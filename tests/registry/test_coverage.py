@@ -21,6 +21,8 @@ from km3vo.store.database import OWNER, PUBLIC, SERVICE, Database
 from tests.conftest import ROOT, Server, serve
 from tests.registry.conftest import OAI, Registry, tell
 
+pytestmark = pytest.mark.slow
+
 PARTS = {"public": "km3net.events_public", "hidden": "km3net.events_embargo"}
 
 

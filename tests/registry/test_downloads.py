@@ -18,6 +18,8 @@ from km3vo.store.database import OWNER, Database
 from tests.conftest import Server, serve
 from tests.registry.conftest import tell
 
+pytestmark = pytest.mark.slow
+
 READERS = {"fits": "fits", "vot": "votable", "csv": "ascii.csv", "ecsv": "ascii.ecsv"}
 
 

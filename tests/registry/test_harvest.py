@@ -19,6 +19,8 @@ from km3vo.store.database import OWNER, SERVICE, Database
 from tests.conftest import Server, serve
 from tests.registry.conftest import OAI, Registry
 
+pytestmark = pytest.mark.slow
+
 PERIODS = (
     {},
     {"from_": "2020-01-01"},

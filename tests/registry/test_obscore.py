@@ -18,6 +18,8 @@ from km3vo.store.database import OWNER, Database
 from tests.conftest import Server
 from tests.registry.conftest import tell
 
+pytestmark = pytest.mark.slow
+
 ALL = "SELECT * FROM ivoa.ObsCore NATURAL JOIN ivoa.obscore_hea"
 
 

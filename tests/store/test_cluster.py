@@ -21,6 +21,8 @@ from km3vo.errors import SetupError
 from km3vo.store import cluster_processes, cluster_socket
 from km3vo.store.cluster import Cluster
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def place() -> Iterator[Path]:

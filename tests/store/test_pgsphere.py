@@ -19,6 +19,8 @@ from km3vo.store.cluster import Cluster
 from km3vo.store.cluster_programs import Programs, find
 from km3vo.store.pgsphere_script import mend, repaired, repairs
 
+pytestmark = pytest.mark.slow
+
 SOUND = """
 CREATE OPERATOR <@ (
    LEFTARG = spoint, RIGHTARG = smoc, PROCEDURE = spoint_subset_smoc, COMMUTATOR = '@>', NEGATOR = '!<@'

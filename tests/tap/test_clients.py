@@ -117,6 +117,15 @@ def test_tap_plus_formats(tap_plus: TapPlus) -> None:
         assert str(found["ra"].unit) == ("None" if form == "csv" else "deg")
 
 
+@pytest.mark.parametrize("form", ["votable", "csv"])
+@pytest.mark.parametrize("kind", ["launch_job", "launch_job_async"])
+def test_tap_plus_uploads_tables(tap_plus: TapPlus, kind: str, form: str) -> None:
+    """It sends FORMAT=votable and format=csv, both of them."""
+    query = "SELECT u.name, u.ra FROM TAP_UPLOAD.mine AS u ORDER BY u.name"
+    job = getattr(tap_plus, kind)(query, upload_resource=SOURCES, upload_table_name="mine", output_format=form)
+    assert job.get_results()["ra"].tolist() == [10.0, 350.0]
+
+
 def test_tap_plus_finds_and_removes_jobs(tap_plus: TapPlus, server: Server) -> None:
     done = tap_plus.launch_job_async(QUERY)
     running = tap_plus.launch_job_async(ENDLESS, background=True)

@@ -323,3 +323,27 @@ def test_every_table_has_the_fields_that_tap_schema_declares(client: Client) -> 
         fields = etree.fromstring(answer.content).findall(".//{*}FIELD")
         found = [[field.get("name"), *(field.get(name) or "" for name in names[1:])] for field in fields]
         assert found == columns, table
+
+
+def test_the_service_is_where_it_was_asked(client: Client) -> None:
+    """Validators compare the addresses that a service declares with the one they came to."""
+    asked = client.tap.replace("127.0.0.1", "localhost")
+    assert asked != client.tap
+    document = client.http.get(f"{asked}/capabilities").text
+    assert f'<accessURL use="base">{asked}</accessURL>' in document
+    assert "127.0.0.1" not in document
+    assert client.http.post(f"{asked}/async").headers["location"].startswith(f"{asked}/async/")
+
+
+def test_nobody_knows_how_long_an_answer_will_be(client: Client) -> None:
+    answer = client.http.head(f"{client.tap}/sync", params={"LANG": "ADQL", "QUERY": QUICK})
+    assert answer.status_code == 200
+    assert "content-length" not in answer.headers
+
+
+def test_a_table_as_an_ordinary_field(client: Client) -> None:
+    for label in ("mine", "MINE", "Mine"):
+        fields = {"LANG": "ADQL", "QUERY": "SELECT * FROM TAP_UPLOAD.t", "UPLOAD": f"t,param:{label}", "FORMAT": "csv"}
+        parts = {name: (None, value) for name, value in {**fields, label: "a,b\n1,2\n"}.items()}
+        answer = client.http.post(f"{client.tap}/sync", files=parts)
+        assert answer.text.split() == ["a,b", "1,2"]

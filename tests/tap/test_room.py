@@ -22,6 +22,8 @@ from km3vo.store.database import OWNER, Database
 from tests.conftest import Server, serve
 from tests.tap.conftest import QUICK, Client
 
+pytestmark = pytest.mark.slow
+
 EVERYTHING = "SELECT * FROM icecube.ps3yr"
 
 
