@@ -183,7 +183,7 @@ def _box(values: Values, node: Call, scope: Scope) -> Value:
         w, h = (sql("radians(({})::float8 / 2)", size.sql) for size in sizes)
         y = sql("atan(tan({}) * cos({}))", h, w)
         corners_sql = [(w, y), (sql("(- {})", w), y), (sql("(- {})", w), sql("(- {})", y)), (w, sql("(- {})", y))]
-        flat = _aggregated([sql("spoint({}, {})", a, b) for a, b in corners_sql])
+        flat = _aggregated(values, node, [sql("spoint({}, {})", a, b) for a, b in corners_sql])
     # First along the meridian, then along the equator.
     turned = sql("({} + strans(0, -lat({}), long({}), 'XYZ'))", flat, center.sphere, center.sphere)
     return _geometry(Shape("POLYGON", frame.turned(turned) if frame else turned))
@@ -209,17 +209,18 @@ def _polygon(values: Values, node: Call, scope: Scope) -> Value:
         return _geometry(constant_polygon(values, node, constant))
     if len(corners) > polygons.MAX_VERTICES:
         raise values.error(node, f"a polygon has at most {polygons.MAX_VERTICES:,} vertices")
-    sphere = _aggregated([corner.sphere for corner in corners])
+    sphere = _aggregated(values, node, [corner.sphere for corner in corners])
     dali = sql("({})", joined(" || ", [corner.dali for corner in corners]))
     return _geometry(Shape("POLYGON", sphere, shapes.guarded(sphere, dali)))
 
 
-def _aggregated(corners: list[Sql]) -> Sql:
+def _aggregated(values: Values, node: Call, corners: list[Sql]) -> Sql:
     """An spoly from spoints in order; NULL where one of them is."""
+    if any("count(*)" in corner for corner in corners):
+        # PostgreSQL would count the corners: no column tells it whose rows are meant.
+        raise values.error(node, "COUNT(*) cannot be a coordinate here", "count in a subquery in FROM")
     rows = joined(", ", [sql("({}, {})", integer(n), corner) for n, corner in enumerate(corners)])
-    return sql(
-        "(SELECT CASE WHEN count(v.p) = count(*) THEN spoly(v.p ORDER BY v.n) END FROM (VALUES {}) AS v(n, p))", rows
-    )
+    return shapes.polygon_through(sql("(VALUES {})", rows))
 
 
 def constant_polygon(values: Values, node: Node, corners: list[Vertex]) -> Shape:

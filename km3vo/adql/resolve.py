@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from km3vo.adql import casts, functions, geometry, udf, units
+from km3vo.adql import casts, functions, geometry, shapes, udf, units
 from km3vo.adql.mistakes import did_you_mean, mistake
 from km3vo.adql.scope import Scope
 from km3vo.adql.shapes import Shape
@@ -94,6 +94,8 @@ class Values:
         # What GROUP BY names may be used as a whole.
         if len(scope.loose) > before and made.sql in grouped:
             del scope.loose[before:]
+            if made.shape is not None:
+                made = replace(made, shape=shapes.published(made.shape))
         return made
 
     def _weighed(self, node: Call | Cast, made: Value) -> Value:
@@ -165,7 +167,7 @@ class Values:
             return made
         if place.grouped is not None and made.shape is not None:
             # GROUP BY has the published form; a hidden column beside it would not be grouped.
-            made = replace(made, shape=Shape(made.shape.kind, dali_sql=made.shape.dali))
+            made = replace(made, shape=shapes.published(made.shape))
         if not (place.grouped and made.sql in place.grouped):
             place.loose.append((node, spelled(made.name)))
         return made

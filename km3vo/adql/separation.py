@@ -29,7 +29,8 @@ _SEPARATION = (
 )
 # OFFSET 0 keeps PostgreSQL from working the points out again wherever they are named.
 _SEPARATION_OF_LONG = "(SELECT {} FROM (SELECT {} AS a, {} AS b OFFSET 0) AS p)"
-_CLOSER: dict[Closer, str] = {"<": "({} < {})", "<=": "({} <= {})"}
+# The border belongs to a shape, and not to what is closer: with a slack, ten times what the formula may be wrong by.
+_CLOSER: dict[Closer, str] = {"<": "({} < {} - 1e-11)", "<=": "({} <= {} + 1e-11)"}
 
 
 def distance(a: Shape, b: Shape) -> Sql:

@@ -94,7 +94,8 @@ class Shape:
         if self.kind == "CIRCLE" and self.center is not None and self.radius is not None:
             return sql("scircle({}, {})", self.center.sphere, _radians(self.radius, self.radius_value))
         assert self.dali_sql is not None
-        return sql(_FROM_DALI[self.kind], *[self.dali_sql] * _FROM_DALI[self.kind].count("{}"))
+        made = sql(_FROM_DALI[self.kind], *[self.dali_sql] * _FROM_DALI[self.kind].count("{}"))
+        return polygon_through(made) if self.kind == "POLYGON" else made
 
     def _dali(self) -> Sql:
         if self.vertices:
@@ -144,10 +145,31 @@ _FROM_DALI = {
     # that PostgreSQL tells apart.
     "POINT": "spoint(radians(({})[1]), radians(({})[2] + 0 * sqrt(90 - abs(({})[2]))))",
     "CIRCLE": "scircle(spoint(radians(({})[1]), radians(({})[2])), radians(({})[3]))",
-    "POLYGON": "(SELECT spoly(spoint(radians(({})[2 * i.n - 1]), radians(({})[2 * i.n])) ORDER BY i.n)"
+    "POLYGON": "(SELECT i.n, spoint(radians(({})[2 * i.n - 1]), radians(({})[2 * i.n]))"
     " FROM generate_series(1, array_length({}, 1) / 2) AS i(n))",
     "MOC": "({})::smoc",
 }
+
+
+def polygon_through(corners: Sql) -> Sql:
+    """An spoly from a table of numbers and spoints in their order; NULL where one of them is.
+
+    They are looked at beforehand: a first one that is NULL makes pgSphere 1.2's aggregate end the whole server.
+    """
+    return sql(
+        "(SELECT spoly(w.p ORDER BY w.n) FROM ("
+        "SELECT v.n, v.p, count(v.p) OVER () AS there, count(v.n) OVER () AS wanted FROM {} AS v(n, p)"
+        ") AS w WHERE w.there = w.wanted)",
+        corners,
+    )
+
+
+def published(shape: Shape) -> Shape:
+    """A shape made of its DALI form alone, as it stands in GROUP BY: nothing else is grouped."""
+    made = Shape(shape.kind, dali_sql=shape.dali)
+    if shape.kind == "POINT":
+        made.coordinates = sql("({})[1]", shape.dali), sql("({})[2]", shape.dali)
+    return made
 
 
 def point_at(lon: float, lat: float) -> Shape:

@@ -40,6 +40,11 @@ def explain(sqlstate: str | None) -> Km3voError:
         return TimeoutExceeded("the query took longer than it may; make it smaller, or run it as an asynchronous job")
     if sqlstate in DATA:
         return DataError(f"the query met a value that it cannot compute with: {DATA[sqlstate]}")
+    if sqlstate == "42803":
+        return DataError(
+            "the query groups in a way that the database cannot follow: group, or compute what is grouped by, in a "
+            "subquery in FROM"
+        )
     if sqlstate == "42501":
         log.error("a statement was refused for want of rights: this is a mistake in km3vo, not in the query")
         return ForbiddenError("this query needs a right that is not yours")

@@ -351,6 +351,24 @@ def test_a_negative_radius_in_a_column_is_an_error(ask: Ask) -> None:
         ask("INTERSECTS(CIRCLE(ra, dec, err50), CIRCLE(3, 4, ra - 400))")
 
 
+@pytest.mark.parametrize("radius", [0.5, 1, 2, 3, 5, 7, 10, 20, 45, 60, 89, 90, 91, 120, 179])
+def test_the_border_belongs_to_a_circle(ask: Ask, radius: float) -> None:
+    assert ask(
+        f"CONTAINS(POINT({radius}, 0), CIRCLE(0, 0, {radius})), CONTAINS(POINT(0, 0), CIRCLE({radius}, 0, {radius})), "
+        f"INTERSECTS(CIRCLE(0, 0, 1), CIRCLE({radius + 1}, 0, {radius})), "
+        f"CONTAINS(CIRCLE(0, 0, {radius / 2}), CIRCLE({radius / 2}, 0, {radius}))"
+    ) == (1, 1, 1, 1)
+
+
+@pytest.mark.parametrize("place", range(6))
+def test_a_polygon_without_a_vertex_is_null(ask: Ask, place: int) -> None:
+    """A first one that is missing ends pgSphere 1.2's server, when it gets that far."""
+    numbers = [1, 2, 3, 4, 5, 9]
+    missing = [f"{n} + CAST(NULL AS REAL)" if i == place else str(n) for i, n in enumerate(numbers)]
+    polygon = f"POLYGON({', '.join(missing)})"
+    assert ask(f"{polygon}, AREA({polygon}), CONTAINS(POINT(1, 2), {polygon})") == (None, None, None)
+
+
 def test_nothing_is_known_of_null(ask: Ask) -> None:
     assert (
         ask(
