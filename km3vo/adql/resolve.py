@@ -213,6 +213,7 @@ class Values:
     def _chain(self, node: Chain, scope: Scope) -> Value:
         if node.rest[0][0] == "||":
             return self._concatenation(node, scope)
+        before = len(scope.loose)
         made = self.number(node.first, scope)
         pieces = [self._widened(made)]
         type_, unit, constant = made.type, made.unit, made.constant
@@ -223,6 +224,12 @@ class Values:
             constant = _folded(operator, constant, right.constant)
             type_ = wider(type_, right.type)
             type_ = "INTEGER" if type_ == "SMALLINT" else type_
+            if scope.grouped and len(scope.loose) > before:
+                # a * b * c is (a * b) * c, and GROUP BY may have a * b.
+                begun = sql("({})", joined("", pieces))
+                if begun in scope.grouped:
+                    pieces = [begun]
+                    del scope.loose[before:]
         return Value(type_, sql("({})", joined("", pieces)), constant=constant, unit=unit)
 
     def _concatenation(self, node: Chain, scope: Scope) -> Value:
