@@ -7,6 +7,8 @@ import pytest
 
 from km3vo.adql import Sources, translate
 
+pytestmark = pytest.mark.slow
+
 _CROSSMATCHES = [
     "DISTANCE(e.ra, e.dec, m.ra, m.dec) < 0.1",
     "0.1 > DISTANCE(m.ra, m.dec, e.ra, e.dec)",

@@ -11,6 +11,8 @@ from km3vo.settings import Settings
 from km3vo.store import embargo
 from km3vo.store.database import PUBLIC, Database
 
+pytestmark = pytest.mark.slow
+
 _VALUES = [
     *("DISTANCE(ra, dec, 10, 20)", "DISTANCE(POINT(ra + 0 * (energy + energy + energy + energy), dec), POINT(1, 2))"),
     *("POINT('GALACTIC', ra, dec)", "CIRCLE('FK5', ra, dec, err50)", "BOX(1, 2, 3, 4)", "BOX(ra, dec, 3, 4)"),

@@ -20,6 +20,8 @@ from km3vo.adql.sql import text as literal
 from km3vo.errors import AdqlError
 from tests.adql.statements import functions, relations
 
+pytestmark = pytest.mark.slow
+
 # Longer on request: KM3VO_FUZZ_SECONDS=3600 pytest tests/adql/test_safety.py
 SECONDS = float(os.environ.get("KM3VO_FUZZ_SECONDS", "0"))
 MUTANTS = 4000

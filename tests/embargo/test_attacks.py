@@ -26,6 +26,8 @@ from tests.conftest import Server, serve
 from tests.embargo.conftest import SCHEMAS
 from tests.embargo.differential import UPLOAD, fill, hide, served
 
+pytestmark = pytest.mark.slow
+
 SECRET = "SELECT event_id, tag FROM lab.events WHERE tag = 'secret' ORDER BY event_id"
 
 

@@ -96,7 +96,6 @@ def fillings(path: str) -> Iterator[str]:
         yield from fillings(start + value + rest)
 
 
-@pytest.mark.slow
 def test_queries_and_cones(pair: Pair) -> None:
     found = list(itertools.islice(pair.differences(questions(QUERIES, SEED)), 3))
     assert not found, "\n\n".join(found)

@@ -35,7 +35,6 @@ def test_a_good_service_is_good(announced: Server) -> None:
 
 
 @pytest.mark.client
-@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("stilts") is None, reason="STILTS is not installed")
 def test_taplint_is_asked(announced: Server) -> None:
     status, said = check(announced.url, "--taplint")

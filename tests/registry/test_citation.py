@@ -15,6 +15,8 @@ from km3vo.registry.citation import Cited
 from km3vo.settings import Settings
 from tests.conftest import Server
 
+pytestmark = pytest.mark.slow
+
 TABLES = ["ant20_01/main", "antares/data", "icecube/ps3yr", "km3net/events"]
 
 

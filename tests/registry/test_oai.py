@@ -17,6 +17,8 @@ from km3vo.store.database import OWNER, Database
 from tests.conftest import Server
 from tests.registry.conftest import OAI, RI, XSI_TYPE, Registry, tell
 
+pytestmark = pytest.mark.slow
+
 KNOWN = "ivo://km3net.org/ant20_01/main"
 VERBS = [
     {"verb": "Identify"},

@@ -24,6 +24,8 @@ from km3vo.store.cluster import Cluster
 from km3vo.store.database import INGEST, OWNER, PUBLIC, Database
 from tests.conftest import database_of, drop
 
+pytestmark = pytest.mark.slow
+
 SCHEMA = """\
 schema: lab
 title: Laboratory

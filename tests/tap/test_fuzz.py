@@ -15,7 +15,10 @@ from tests.conftest import Server
 from tests.tap.conftest import QUICK
 
 # The server's threads use random numbers of their own meanwhile.
-pytestmark = pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisDeprecationWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisDeprecationWarning"),
+]
 
 NAMES = [
     "QUERY", "LANG", "FORMAT", "RESPONSEFORMAT", "MAXREC", "RUNID", "UPLOAD", "REQUEST", "VERSION", "PHASE", "ACTION",
@@ -83,7 +86,6 @@ def test_bodies_of_any_kind(server: Server, path: str, kind: str, body: bytes) -
     assert answer.status_code < 500, answer.text
 
 
-@pytest.mark.slow
 def test_the_openapi_description_leads_to_no_failure(server: Server, tmp_path: Path) -> None:
     """schemathesis asks for all that is described, with values at and beyond the edges of it."""
     command = [

@@ -11,6 +11,8 @@ from lxml import etree
 from tests.conftest import Server
 from tests.tap.conftest import QUICK, UWS, Client, Job, validate
 
+pytestmark = pytest.mark.slow
+
 TABLE = (
     b"<VOTABLE version='1.3' xmlns='http://www.ivoa.net/xml/VOTable/v1.3'><RESOURCE><TABLE>"
     b"<FIELD name='a' datatype='int'/><DATA><TABLEDATA><TR><TD>1</TD></TR></TABLEDATA></DATA>"

@@ -26,6 +26,8 @@ from km3vo.store.database import OWNER, SERVICE, Database, read_passwords
 from tests.conftest import ROOT, Server
 from tests.tap.conftest import ENDLESS, QUICK, Client, Job
 
+pytestmark = pytest.mark.slow
+
 # Some seconds of work for the database; the smaller one needs no events.
 LONG = "SELECT COUNT(*) AS n FROM icecube.ps3yr AS a, icecube.ps3yr AS b WHERE SIN(a.ra) + COS(b.ra) + LOG10(a.mjd) < 5"
 LONG_WITHOUT_EVENTS = (
@@ -113,7 +115,6 @@ def ended(job: Job, seconds: float = 60) -> str:
     raise AssertionError("the job was lost")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 def test_the_process_dies(copy_published: Database, cluster: Cluster, tmp_path: Path, how: signal.Signals) -> None:
     with processes(copy_published, tmp_path / "home", cluster.folder) as (process,), visitor(process) as client:
@@ -135,7 +136,6 @@ def test_the_process_dies(copy_published: Database, cluster: Cluster, tmp_path: 
         assert all(job.get("/results/result").text == expected for job in queued)
 
 
-@pytest.mark.slow
 def test_what_was_queued_before_the_process_was_there(
     copy_published: Database, cluster: Cluster, tmp_path: Path
 ) -> None:
@@ -149,7 +149,6 @@ def test_what_was_queued_before_the_process_was_there(
         assert ended(Job(client.http, f"{client.tap}/async/{'0' * 32}")) == "COMPLETED"
 
 
-@pytest.mark.slow
 def test_another_process_takes_over(copy_published: Database, cluster: Cluster, tmp_path: Path) -> None:
     with (
         processes(copy_published, tmp_path / "home", cluster.folder, 2) as (one, two),
@@ -181,7 +180,6 @@ def own_database() -> Iterator[tuple[Cluster, Database]]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.mark.slow
 def test_postgresql_crashes(own_database: tuple[Cluster, Database], tmp_path: Path) -> None:
     cluster, database = own_database
     with processes(database, tmp_path / "home", cluster.folder) as (process,), visitor(process) as client:
