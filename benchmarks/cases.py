@@ -14,10 +14,9 @@ from random import Random
 import httpx
 
 from benchmarks import measure
-from benchmarks.target import Target
+from benchmarks.target import MILLION, Target
 
 FORMATS = ("votable", "votable/td", "csv", "tsv", "fits", "parquet", "arrow", "json", "ecsv")
-MANY = 1_000_000
 # What each case may cost, as the project set it: at most (ratio or figure), or at least.
 BARS = {
     "1M rows votable": "≤ 2.0 × COPY",
@@ -78,7 +77,7 @@ def cones(target: Target) -> Iterator[Figure]:
                 f"p50 {got.median * 1e3:.1f} ms",
             )
     if target.rows:
-        radius = round(math.sqrt(MANY / target.rows), 4)
+        radius = round(math.sqrt(MILLION / target.rows), 4)
         yield Figure(
             "cone of 80 events", measure.latency(target.cone, _somewhere(radius), 300) * 1e3, "ms", note=f"{radius}°"
         )
@@ -125,10 +124,14 @@ def downloads(target: Target) -> Iterator[Figure]:
     floor = measure.seconds(target.floor) if target.floor else None
     if floor:
         yield Figure("COPY of 1M rows to nowhere", floor, "s")
-    query = f"SELECT TOP {MANY} {target.columns} FROM {target.table}"
+
+    def download(rows: int, form: str) -> measure.Download:
+        query = f"SELECT TOP {rows} {target.columns} FROM {target.table}"
+        asked = {"LANG": "ADQL", "REQUEST": "doQuery", "QUERY": query, "MAXREC": rows, "FORMAT": form}
+        return measure.download(f"{target.tap}/sync", asked, target.process)
+
     for name in FORMATS:
-        asked: dict[str, object] = {"LANG": "ADQL", "REQUEST": "doQuery", "QUERY": query, "MAXREC": MANY}
-        runs = [measure.download(f"{target.tap}/sync", asked | {"FORMAT": name}, target.process) for _ in range(3)]
+        runs = [download(MILLION, name) for _ in range(3)]
         middle = sorted(runs, key=lambda run: run.total)[1]
         note = f"{middle.size / 1e6:.0f} MB, {middle.size / 1e6 / middle.total:.0f} MB/s"
         if middle.cpu is not None:
@@ -139,9 +142,8 @@ def downloads(target: Target) -> Iterator[Figure]:
         yield Figure(f"1M rows {name}: first byte", middle.first * 1e3, "ms")
         if middle.grown is not None:
             yield Figure(f"1M rows {name}: memory", max(run.grown or 0 for run in runs) / 1e6, "MB", note="above idle")
-    if target.rows >= 5 * MANY:
-        asked = {"LANG": "ADQL", "QUERY": query.replace(str(MANY), str(5 * MANY)), "MAXREC": 5 * MANY}
-        run = measure.download(f"{target.tap}/sync", asked, target.process)
+    if target.rows >= 5 * MILLION:
+        run = download(5 * MILLION, "votable")
         yield Figure("5M rows votable", run.total, "s", note=f"{run.size / 1e6:.0f} MB")
         yield Figure("5M rows votable: memory", (run.grown or 0) / 1e6, "MB", note="above idle")
 
@@ -182,11 +184,12 @@ def uploads(target: Target, folder: Path) -> Iterator[Figure]:
             seconds = measure.post(
                 str(request.url), request.read(), request.headers["content-type"], 15 if count == 1000 else 3
             )
-            case = f"upload {count}, count {name}"
-            if seconds is None:
-                yield Figure(case, None, "", note="longer than the service allows")
-            else:
-                yield Figure(case, seconds * 1e3, "ms")
+            yield Figure(
+                f"upload {count}, count {name}",
+                seconds and seconds * 1e3,
+                "ms",
+                note="" if seconds else "longer than the service allows",
+            )
 
 
 def ourselves(target: Target) -> Iterator[Figure]:

@@ -9,6 +9,7 @@ import os
 import shutil
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from km3vo.errors import FullError
@@ -17,6 +18,9 @@ from km3vo.errors import FullError
 RESERVE = 2**30
 OLD_SECONDS = 60.0  # after that what other processes wrote is looked at, too
 YOUNG_SECONDS = 1.0  # a folder that is full is not measured more often than that
+
+# Is told how many bytes are about to be kept; raises FullError when there is no room for them.
+Take = Callable[[int], None]
 
 
 class Folder:

@@ -45,15 +45,12 @@ class Relation:
             kind: Kind = made.type  # type: ignore[assignment]
             hidden = self.source.geometries.get(column.name)
             made.piece = None
-            if hidden is None:
-                made.shape = point_from(piece) if kind == "POINT" else Shape(kind, dali_sql=piece)
-            elif hidden == column.sql:
+            if hidden == column.sql:
                 made.shape = point_in(piece) if kind == "POINT" else Shape(kind, piece)
-                made.shape.indexed = kind == "POINT"
             else:
                 made.shape = point_from(piece) if kind == "POINT" else Shape(kind, dali_sql=piece)
-                made.shape.sphere_sql = identifier(self.alias, hidden)
-                made.shape.indexed = kind == "POINT"
+                made.shape.sphere_sql = identifier(self.alias, hidden) if hidden else None
+            made.shape.indexed = hidden is not None and kind == "POINT"
         return made
 
 

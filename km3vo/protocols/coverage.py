@@ -36,6 +36,7 @@ async def answer(request: Request, schema: str, table: str) -> Response:
     if form == "json":
         return respond(request, json.dumps(cells(found.moc)).encode(), "application/json")
     picture = await in_thread(running, skymap.draw, found, f"Public events of {described.qualified}")
+    assert picture is not None  # there is a MOC, so there are events
     return respond(request, picture, "image/svg+xml")
 
 

@@ -23,7 +23,7 @@ from starlette.types import Message, Receive, Scope, Send
 from km3vo.errors import Km3voError, ParameterError, TooLargeError, UnavailableError
 from km3vo.results import formats
 from km3vo.results.formats import Format
-from km3vo.room import Hold
+from km3vo.room import Hold, Take
 from km3vo.service import Service
 
 PARTIAL = re.compile(r"/async/[^/]+/(results|uploads)/|^/download/")
@@ -154,7 +154,7 @@ def hold(request: Request) -> Hold:
     return held
 
 
-def _limited(receive: Receive, most: int, take: Callable[[int], None]) -> Receive:
+def _limited(receive: Receive, most: int, take: Take) -> Receive:
     """``receive``, until the body has more bytes than it may: not everybody says beforehand how long it is."""
     count = 0
 
@@ -335,9 +335,7 @@ T = TypeVar("T")
 
 async def soon(running: Service, rows: int, work: Callable[[], T]) -> T:
     """What ``work`` makes of so many rows: many are written in a thread."""
-    if rows <= FEW_ROWS:
-        return work()
-    return await asyncio.get_running_loop().run_in_executor(running.threads, work)
+    return work() if rows <= FEW_ROWS else await in_thread(running, work)
 
 
 async def unless_gone(request: Request, threads: Executor, work: Callable[[], T], cancel: Callable[[], None]) -> T:
@@ -387,6 +385,6 @@ async def _gone(request: Request) -> None:
         pass
 
 
-async def in_thread(running: Service, work: Callable[..., Any], *arguments: Any) -> Any:
+async def in_thread(running: Service, work: Callable[..., T], *arguments: Any) -> T:
     """Do blocking work in one of the service's threads."""
     return await asyncio.get_running_loop().run_in_executor(running.threads, functools.partial(work, *arguments))

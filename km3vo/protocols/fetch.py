@@ -10,7 +10,6 @@ import asyncio
 import ipaddress
 import socket
 import tempfile
-from collections.abc import Callable
 from typing import BinaryIO
 from urllib.parse import urljoin
 
@@ -18,6 +17,7 @@ import httpx
 
 from km3vo import __version__
 from km3vo.errors import TooLargeError, UploadError
+from km3vo.room import Take
 from km3vo.settings import Limits
 
 SCHEMES = ("http", "https")
@@ -25,7 +25,7 @@ REDIRECTS = 5
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
-async def fetch(url: str, limits: Limits, room: int, take: Callable[[int], None]) -> BinaryIO:
+async def fetch(url: str, limits: Limits, room: int, take: Take) -> BinaryIO:
     """What is at a URL, as a temporary file at its start.
 
     Args:
@@ -53,7 +53,7 @@ async def fetch(url: str, limits: Limits, room: int, take: Callable[[int], None]
     return file
 
 
-async def _fetch(url: str, allowed: list[str], room: int, file: BinaryIO, take: Callable[[int], None]) -> None:
+async def _fetch(url: str, allowed: list[str], room: int, file: BinaryIO, take: Take) -> None:
     async with httpx.AsyncClient(
         trust_env=False,
         follow_redirects=False,
@@ -81,7 +81,7 @@ async def _fetch(url: str, allowed: list[str], room: int, file: BinaryIO, take: 
     raise UploadError(f"{_shown(url)} redirects more than {REDIRECTS} times")
 
 
-async def _save(response: httpx.Response, room: int, file: BinaryIO, take: Callable[[int], None]) -> None:
+async def _save(response: httpx.Response, room: int, file: BinaryIO, take: Take) -> None:
     size = 0
     async for chunk in response.aiter_raw():
         size += len(chunk)

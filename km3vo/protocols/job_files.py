@@ -8,17 +8,15 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
 from km3vo.errors import ParameterError, TooLargeError
 from km3vo.results.formats import Format
 from km3vo.results.stream import Result
+from km3vo.room import Take
 
 OLD_SECONDS = 3600
-
-Take = Callable[[int], None]
 
 
 def folder(home: Path, id: str) -> Path:

@@ -12,6 +12,7 @@ from km3vo.adql.words import RESERVED
 from km3vo.errors import ParameterError, TooLargeError, UploadError
 from km3vo.protocols.dali import Parameters
 from km3vo.protocols.fetch import SCHEMES, fetch
+from km3vo.room import Take
 from km3vo.settings import Limits
 
 INLINE = "param"
@@ -106,7 +107,7 @@ async def collect(
     wanted: tuple[Reference, ...],
     limits: Limits,
     opened: Callable[[Reference], Awaitable[BinaryIO]],
-    take: Callable[[int], None] = lambda count: None,
+    take: Take = lambda count: None,
 ) -> dict[str, BinaryIO]:
     """The uploaded files by name: those that came with the request as ``opened`` finds them, the others fetched.
 
