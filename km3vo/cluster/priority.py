@@ -1,0 +1,29 @@
+"""The priority of a database process that works on something long: whoever has short work comes first.
+
+PostgreSQL has no such setting. On the same machine the kernel does it, and it goes down only: a process that was slowed
+is not used again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+import psycopg
+
+from km3vo.database.logins import Database
+
+NICE = 10  # of 19: a tenth of the processor beside somebody with the usual priority
+
+
+def lower(database: Database, name: str) -> None:
+    """Lower the priority of the processes whose session has this ``application_name``; best effort.
+
+    Args:
+        database: of the embedded cluster, whose processes are on this machine.
+        name: as pg_stat_activity shows it.
+    """
+    with contextlib.suppress(psycopg.Error, OSError), psycopg.connect(database.admin, autocommit=True) as admin:
+        asked = "SELECT pid FROM pg_catalog.pg_stat_activity WHERE application_name = %s"
+        for (pid,) in admin.execute(asked, (name,)):
+            os.setpriority(os.PRIO_PROCESS, pid, NICE)

@@ -1,0 +1,148 @@
+"""Connections of one login for small statements: each statement is a transaction of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import psycopg
+from psycopg import AsyncConnection
+from psycopg.rows import AsyncRowFactory, tuple_row
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from km3vo.database import failures
+from km3vo.errors import BusyError, Km3voError, UnavailableError
+
+Parameters = Sequence[Any] | Mapping[str, Any]
+
+
+class Pool:
+    """Connections of one login, one such pool for each login and process.
+
+    PostgreSQL's restart cuts all of them, and each shows it only when it is used: a statement that meets such a
+    connection is sent again over a new one.
+    """
+
+    def __init__(self, conninfo: str, *, size: int, least: int = 1, seconds: float = 10) -> None:
+        """
+        Args:
+            size: most connections.
+            least: connections that are kept while nobody needs them.
+            seconds: how long to wait for one.
+        """
+        self._pool: AsyncConnectionPool[AsyncConnection[Any]] = AsyncConnectionPool(
+            conninfo,
+            min_size=min(least, size),
+            max_size=size,
+            open=False,
+            timeout=seconds,
+            kwargs={"autocommit": True},
+            check=None,
+        )
+        self._in_use = 0
+
+    async def open(self) -> None:
+        """Open the connections. A database that is not there yet is not an error: statements will say so."""
+        await self._pool.open(wait=False)
+
+    async def close(self) -> None:
+        """Close them."""
+        await self._pool.close()
+
+    async def rows(
+        self,
+        statement: Any,
+        parameters: Parameters | None = (),
+        *,
+        row: AsyncRowFactory[Any] = tuple_row,
+        binary: bool = False,
+        prepare: bool = True,
+        wait: float | None = None,
+    ) -> list[Any]:
+        """All rows of a statement.
+
+        Args:
+            statement: what is sent.
+            parameters: for its placeholders; None when it has none, and its percent signs mean themselves.
+            row: what makes a row out of its cells.
+            binary: whether cells come in PostgreSQL's binary form.
+            prepare: whether the server takes one statement only, and plans it once.
+            wait: how many seconds for a connection, where it is not as long as usual.
+
+        Raises:
+            BusyError: all connections are in use.
+            Km3voError: as ``failures.explain`` says.
+        """
+        for left in reversed(range(self._pool.max_size + 1)):
+            try:
+                async with self._taken(wait) as connection:
+                    cursor = connection.cursor(row_factory=row, binary=binary)
+                    await cursor.execute(statement, parameters, prepare=prepare)
+                    return await cursor.fetchall()
+            except psycopg.Error as error:
+                if not left or not failures.is_cut(error.sqlstate):
+                    raise failures.explain(error.sqlstate, str(error)) from None
+            await self._pool.check()
+        raise AssertionError("unreachable")
+
+    async def alive(self, seconds: float = 2) -> bool:
+        """Whether the database answers. When it is only busy, it does."""
+        try:
+            async with asyncio.timeout(seconds):
+                return await self.rows("SELECT 1") == [(1,)]
+        except BusyError:
+            return True
+        except (Km3voError, TimeoutError):
+            return False
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[AsyncConnection[Any]]:
+        """A connection, in autocommit mode, for several statements.
+
+        Raises:
+            UnavailableError: the database is away, or goes away meanwhile.
+        """
+        await self.rows("SELECT 1")  # throws out connections that were cut
+        try:
+            async with self._taken() as connection:
+                yield connection
+        except psycopg.OperationalError as error:
+            raise failures.explain(error.sqlstate, str(error)) from None
+
+    @asynccontextmanager
+    async def _taken(self, wait: float | None = None) -> AsyncIterator[AsyncConnection[Any]]:
+        try:
+            async with self._pool.connection(wait) as connection:
+                self._in_use += 1
+                try:
+                    yield connection
+                finally:
+                    self._in_use -= 1
+        except PoolTimeout:
+            if self._in_use:
+                raise BusyError from None
+            raise UnavailableError("the database cannot be reached just now; try again in a moment") from None
+
+
+class Pulse:
+    """Whether the database answers, asked over a connection of its own. Many who ask at once share one answer."""
+
+    def __init__(self, conninfo: str) -> None:
+        self._pool = Pool(conninfo, size=1)
+        self._asking: asyncio.Task[bool] | None = None
+
+    async def open(self) -> None:
+        """Open the connection."""
+        await self._pool.open()
+
+    async def close(self) -> None:
+        """Close it."""
+        await self._pool.close()
+
+    async def alive(self) -> bool:
+        """Whether the database answers within two seconds."""
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self._pool.alive())
+        return await asyncio.shield(self._asking)
