@@ -14,12 +14,14 @@ from psycopg import sql
 
 from km3vo.catalog.files import read_catalog
 from km3vo.catalog.model import Catalog, Table
-from km3vo.store import migrate, publish, roles
-from km3vo.store.cluster import Cluster
-from km3vo.store.database import INGEST, LOGINS, OBSERVERS, OWNER, REPLICA, SERVICE, Database
-
-SCHEMAS = Path(__file__).parent / "schemas"
-PASSWORDS = {login: f"{login}-password" for login in (*LOGINS, OBSERVERS, REPLICA)}
+from km3vo.cluster.embedded import Cluster
+from km3vo.database.logins import INGEST, OWNER, SERVICE, Database
+from km3vo.embargo import roles
+from km3vo.publishing.publish import publish
+from km3vo.publishing.upgrade import upgrade
+from tests.embargo.differential.pair import Pair
+from tests.embargo.differential.servers import crowd, fill, hide, served, sizes
+from tests.embargo.lab import PASSWORDS, SCHEMAS, copy
 
 
 @pytest.fixture(scope="session")
@@ -49,9 +51,9 @@ def template(own_cluster: Cluster, catalog: Catalog) -> str:
     with psycopg.connect(own_cluster.conninfo("postgres"), autocommit=True) as admin:
         admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
     database = Database(own_cluster.conninfo(name), PASSWORDS)
-    migrate.upgrade(database)
+    upgrade(database)
     with database.connect(OWNER) as owner:
-        publish.publish(owner, catalog)
+        publish(owner, catalog)
     return name
 
 
@@ -114,3 +116,37 @@ def events(catalog: Catalog) -> Table:
 def alerts(catalog: Catalog) -> Table:
     """The table with a latency of an hour, whose events need no quality control."""
     return catalog.table("lab.alerts")
+
+
+@pytest.fixture(scope="module")
+def databases(new_published: Callable[[], Database], own_cluster: Cluster) -> tuple[Database, Database]:
+    """One without and one with embargoed events; what is public lies on the same pages in both."""
+    bare = new_published()
+    fill(bare)
+    loaded = copy(bare, own_cluster)
+    hide(loaded)
+    assert sizes(bare) == (400, 400)
+    assert sizes(loaded) == (2400, 400)
+    return bare, loaded
+
+
+@pytest.fixture(scope="module")
+def crowded(new_published: Callable[[], Database], own_cluster: Cluster) -> list[Database]:
+    """Without, without, and with 20,000 embargoed events in one cone."""
+    bare = new_published()
+    fill(bare)
+    twin, loaded = copy(bare, own_cluster), copy(bare, own_cluster)
+    crowd(loaded)
+    for one in (bare, twin, loaded):
+        with one.connect(OWNER, autocommit=True) as owner:
+            owner.execute("VACUUM ANALYZE")
+    return [bare, twin, loaded]
+
+
+@pytest.fixture
+def pair(databases: tuple[Database, Database], tmp_path: Path, catalog: Catalog) -> Iterator[Pair]:
+    """A server on each."""
+    with served(databases[0], tmp_path / "a", catalog) as bare, served(databases[1], tmp_path / "b", catalog) as loaded:
+        both = Pair(bare, loaded)
+        yield both
+        both.close()

@@ -19,12 +19,13 @@ import httpx
 import pytest
 
 from km3vo.catalog.model import Catalog
-from km3vo.store import tokens
-from km3vo.store.cluster import Cluster
-from km3vo.store.database import OWNER, Database
-from tests.conftest import Server, serve
-from tests.embargo.conftest import SCHEMAS
-from tests.embargo.differential import UPLOAD, fill, hide, served
+from km3vo.cluster.embedded import Cluster
+from km3vo.database.logins import OWNER, Database
+from km3vo.embargo import tokens
+from tests.embargo.differential.question import UPLOAD
+from tests.embargo.differential.servers import fill, hide, served
+from tests.embargo.lab import SCHEMAS
+from tests.support.server import Server, serve
 
 pytestmark = pytest.mark.slow
 
@@ -291,10 +292,11 @@ def test_logs_carry_no_values(
 def test_stilts_logs_in_with_a_password(new_published: Callable[[], Database], mode: str, tmp_path: Path) -> None:
     """As TOPCAT 4.8 does: Java sends a password when it is asked for one, so it goes to the address that asks."""
     database = new_published()
-    fill(database), hide(database)
+    fill(database)
+    hide(database)
     with database.connect(OWNER) as owner:
         token = tokens.create(owner, "ada", audience="member", label="", valid=timedelta(hours=1), by="me")[1]
-    with serve(database, tmp_path, schemas=SCHEMAS, promote_seconds=0, announce_seconds=0) as server:
+    with serve(database, tmp_path, schemas=SCHEMAS, promote_seconds=0, metadata_seconds=0) as server:
         for password, rows in ((token, 2400), ("wrong", 0)):
             out = tmp_path / f"{rows}.csv"
             done = subprocess.run(

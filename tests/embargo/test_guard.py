@@ -1,12 +1,13 @@
-"""The door of the public partition, knocked at by those who may write: the loader and the owner."""
+"""Nobody who may write gets rows into the public partition but by a promotion: not the loader, not the owner."""
 
 from __future__ import annotations
 
 import psycopg
 import pytest
 
-from km3vo.store.database import INGEST, MEMBER, OWNER, PUBLIC, Database
+from km3vo.database.logins import INGEST, MEMBER, OWNER, PUBLIC, Database
 from tests.embargo.lab import add_alert, add_event, where
+from tests.support import changes
 
 INSERT = (
     "INSERT INTO {} (event_id, mjd, obs_time, ra, dec, err50, _access, _qc, _release_time) "
@@ -65,7 +66,9 @@ def test_public_event_can_be_corrected_but_not_become_another(
     add_alert(owner, 1, "2020-01-01")
     service.execute("SELECT km3vo.promote('lab.alerts')")
     owner.execute("SELECT km3vo.set_latency('quick', '100 years', 'test', 'test')")
-    owner.execute("UPDATE lab.alerts SET event_id = 'corrected'")
+    with owner.transaction():
+        changes.begin(owner, "lab.alerts")
+        owner.execute("UPDATE lab.alerts SET event_id = 'corrected'")
     assert owner.execute("SELECT event_id, _access::text FROM lab.alerts").fetchone() == ("corrected", "p")
     with pytest.raises(psycopg.Error) as refusal:
         owner.execute("UPDATE lab.alerts SET obs_time = now()")

@@ -5,94 +5,31 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
-import shutil
-import signal
-import subprocess
-import sys
-import tempfile
-import threading
-import time
 from collections.abc import Iterator
-from pathlib import Path
 
-import psutil
-import psycopg
 import pytest
 
 from km3vo.catalog.model import Catalog, Table
-from km3vo.errors import SetupError
-from km3vo.store import embargo, migrate, publish
-from km3vo.store.cluster import Cluster
-from km3vo.store.database import OWNER, SERVICE, Database
-from tests.conftest import ROOT
-from tests.embargo.conftest import PASSWORDS
+from km3vo.cluster.embedded import Cluster
+from km3vo.database.logins import OWNER, SERVICE, Database
+from km3vo.embargo import partitions
+from km3vo.publishing.publish import publish
+from km3vo.publishing.upgrade import upgrade
+from tests.embargo.lab import PASSWORDS
 from tests.embargo.worker import ROWS
+from tests.support.killing import Worker, kill_one, lasting_cluster, restarted
 
 KILLS = int(os.environ.get("KM3VO_KILLS", "5"))
 SEED = int(os.environ.get("KM3VO_SEED", "1"))
+LOGINS = ("km3vo_service", "km3vo_ingest")
 
 
 @pytest.fixture
 def cluster() -> Iterator[Cluster]:
-    """A cluster that survives: what is committed is on disk."""
-    folder = Path(tempfile.mkdtemp(prefix="km3vo-killed-"))
-    one = Cluster(folder)
-    one.start()
-    yield one
-    one.stop()
-    shutil.rmtree(folder)
-
-
-class Worker:
-    """The process, and which batches it said it had committed."""
-
-    def __init__(self, database: Database, first: int) -> None:
-        self.first = first
-        self.loaded: list[int] = []
-        self.last = first
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.embargo.worker", database.admin, json.dumps(database.passwords), str(first)],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        self._thread = threading.Thread(target=self._listen)
-        self._thread.start()
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
-    def _listen(self) -> None:
-        assert self._process.stdout
-        for line in self._process.stdout:
-            if not line.endswith("\n"):
-                return  # killed as it spoke
-            word, number, *_ = line.split()
-            self.last = int(number)
-            if word == "loaded":
-                self.loaded.append(int(number))
-
-    def end(self) -> None:
-        self._process.kill()
-        self._process.wait()
-        self._thread.join()
-        assert self._process.stdout
-        self._process.stdout.close()
-
-
-def victim(chooser: random.Random, cluster: Cluster, worker: Worker) -> int:
-    """Whom to kill: the service's process, all of PostgreSQL, or one of its sessions."""
-    postmaster = int((cluster.data / "postmaster.pid").read_text().split()[0])
-    sessions = [
-        child.pid
-        for child in psutil.Process(postmaster).children()
-        if any(login in " ".join(child.cmdline()) for login in ("km3vo_service", "km3vo_ingest"))
-    ]
-    return chooser.choice([worker.pid, postmaster, chooser.choice(sessions or [postmaster])])
+    with lasting_cluster() as one:
+        yield one
 
 
 def check(database: Database, table: Table, loaded: set[int], batches: int) -> None:
@@ -112,7 +49,7 @@ def check(database: Database, table: Table, loaded: set[int], batches: int) -> N
         recorded = {int(name) for (name,) in owner.execute("SELECT split_part(file, ': ', 2) FROM km3vo.load")}
         assert recorded == {number // ROWS for number in seen}
     with database.connect(SERVICE, autocommit=True) as service:
-        embargo.promote(service, table)
+        partitions.promote(service, table)
     with database.connect(OWNER) as owner:
         missing = owner.execute("SELECT count(*) FROM lab.alerts_embargo WHERE obs_time < '2050-01-01'").fetchone()
         released = owner.execute("SELECT count(*) FROM lab.alerts_public").fetchone()
@@ -122,42 +59,20 @@ def check(database: Database, table: Table, loaded: set[int], batches: int) -> N
     assert logged == released, "the log and the table do not agree"
 
 
-def restarted(cluster: Cluster, database: Database) -> None:
-    """PostgreSQL brought back, and its recovery over."""
-    until = time.monotonic() + 120
-    while True:
-        try:
-            cluster.start()
-            with psycopg.connect(database.admin):
-                return
-        except (psycopg.OperationalError, SetupError):
-            assert time.monotonic() < until
-            time.sleep(0.1)
-
-
 @pytest.mark.slow
 def test_killed_again_and_again(cluster: Cluster, catalog: Catalog, alerts: Table) -> None:
     database = Database(cluster.conninfo(), PASSWORDS)
-    migrate.upgrade(database)
+    upgrade(database)
     with database.connect(OWNER) as owner:
-        publish.publish(owner, catalog)
+        publish(owner, catalog)
     chooser = random.Random(SEED)
     loaded: set[int] = set()
     batches = 0
     for _ in range(KILLS):
-        worker = Worker(database, batches)
-        try:
-            until = time.monotonic() + 60
-            while not worker.loaded:
-                assert time.monotonic() < until, "the worker does not begin"
-                time.sleep(0.01)
-            time.sleep(chooser.uniform(0, 0.5))
-            os.kill(victim(chooser, cluster, worker), signal.SIGKILL)
-            time.sleep(chooser.uniform(0, 0.2))
-        finally:
-            worker.end()
-        loaded |= set(worker.loaded)
-        batches = worker.last + 2  # one may have been under way
+        worker = Worker("tests.embargo.worker", database, batches)
+        kill_one(chooser, cluster, worker, LOGINS, "loaded")
+        loaded |= worker.said("loaded")
+        batches = worker.lines[-1][1] + 2  # one may have been under way
         restarted(cluster, database)
         check(database, alerts, loaded, batches)
     assert len(loaded) >= KILLS

@@ -13,12 +13,14 @@ import pytest
 from psycopg import sql
 
 from km3vo.catalog.model import Catalog, Table
-from km3vo.store import embargo, migrate, publication, publish
-from km3vo.store.cluster import Cluster
-from km3vo.store.database import OWNER, PUBLIC, REPLICA, SERVICE, Database
-from tests.embargo.conftest import PASSWORDS
-from tests.embargo.differential import fill, hide
-from tests.embargo.lab import add_alert
+from km3vo.cluster.embedded import Cluster
+from km3vo.database.logins import OWNER, PUBLIC, REPLICA, SERVICE, Database
+from km3vo.embargo import partitions
+from km3vo.publishing import replication
+from km3vo.publishing.publish import publish
+from km3vo.publishing.upgrade import upgrade
+from tests.embargo.differential.servers import fill, hide
+from tests.embargo.lab import PASSWORDS, add_alert
 
 pytestmark = pytest.mark.slow
 
@@ -30,9 +32,9 @@ def outside(catalog: Catalog) -> Iterator[Database]:
     cluster = Cluster(folder, throwaway=True)
     cluster.start()
     database = Database(cluster.conninfo(), PASSWORDS)
-    migrate.upgrade(database)
+    upgrade(database)
     with database.connect(OWNER) as owner:
-        publish.publish(owner, catalog)
+        publish(owner, catalog)
     yield database
     cluster.stop()
     shutil.rmtree(folder)
@@ -51,17 +53,17 @@ def test_public_rows_follow_and_no_others(
 ) -> None:
     fill(database)
     hide(database)
-    published = publication.publish(database, catalog)
-    assert published == publication.publish(database, catalog)  # safe to run again
+    published = replication.publish(database, catalog)
+    assert published == replication.publish(database, catalog)  # safe to run again
     assert published == ["lab.events_public", "lab.alerts_public", "lab.known"]
     with outside.connect(autocommit=True) as there:
-        there.execute(publication.subscription(database))  # type: ignore[arg-type]
+        there.execute(replication.subscription(database))
         try:
             for relation, count in (("lab.events_public", 400), ("lab.alerts_public", 100), ("lab.known", 400)):
                 wait_for_rows(there, relation, count)
             add_alert(owner, 777_777, "2020-01-01")
             with database.connect(SERVICE, autocommit=True) as service:
-                assert embargo.promote(service, alerts).moved == 1
+                assert partitions.promote(service, alerts).moved == 1
             wait_for_rows(there, "lab.alerts_public", 101)
             for relation in ("lab.events_embargo", "lab.alerts_embargo"):
                 wait_for_rows(there, relation, 0)
@@ -69,11 +71,11 @@ def test_public_rows_follow_and_no_others(
                 cone = "SELECT count(*) FROM lab.events_public WHERE _pos <@ scircle(spoint(0.17, 0.34), 0.1)"
                 assert reader.execute(cone).fetchone() != (0,)
         finally:
-            there.execute(sql.SQL("DROP SUBSCRIPTION {}").format(sql.Identifier(publication.NAME)))
+            there.execute(sql.SQL("DROP SUBSCRIPTION {}").format(sql.Identifier(replication.NAME)))
 
 
 def test_the_following_login_reads_public_rows_only(database: Database, catalog: Catalog) -> None:
-    publication.publish(database, catalog)
+    replication.publish(database, catalog)
     with database.connect(REPLICA, autocommit=True) as follower:
         assert follower.execute("SELECT count(*) FROM lab.events_public").fetchone() == (0,)
         for relation in ("lab.events", "lab.events_embargo", "km3vo.stream"):

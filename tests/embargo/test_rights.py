@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 
 import psycopg
@@ -10,9 +11,11 @@ from psycopg import sql
 
 from km3vo.adql import sql as adql_sql
 from km3vo.catalog.model import Table
-from km3vo.store import grants, roles
-from km3vo.store.database import INGEST, LOGINS, MEMBER, OBSERVERS, OWNER, PUBLIC, SERVICE, UPLOAD, Database
-from tests.embargo.test_observers import allow
+from km3vo.database import statistics
+from km3vo.database.logins import INGEST, LOGINS, MEMBER, OBSERVERS, OWNER, PUBLIC, SERVICE, UPLOAD, Database
+from km3vo.embargo import grants, roles
+from km3vo.jobs.signals import Signals
+from tests.embargo.lab import allow
 
 READERS = (PUBLIC, MEMBER, OBSERVERS)
 TAP_SCHEMA = {f"tap_schema.{name}" for name in ("schemas", "tables", "columns", "keys", "key_columns")}
@@ -22,28 +25,39 @@ CATALOGUE = {
     (f"pg_catalog.pg_{name}", "SELECT")
     for name in ("class", "attribute", "index", "constraint", "inherits", "namespace", "type")
 }
+PRODUCTS = {"ivoa.obscore", "ivoa.obscore_hea"}
 EVENT_COLUMNS = "dec,energy,err50,event_id,mjd,nhits,obs_time,ra,tag"
 
 RELATIONS: dict[str, set[tuple[str, str]]] = {
-    PUBLIC: {(name, "SELECT") for name in TAP_SCHEMA | {"lab.events_public", "lab.alerts_public", "lab.known"}}
+    PUBLIC: {
+        (name, "SELECT") for name in TAP_SCHEMA | PRODUCTS | {"lab.events_public", "lab.alerts_public", "lab.known"}
+    }
     | EVERYBODY,
-    MEMBER: {(name, "SELECT") for name in TAP_SCHEMA | {"lab.events", "lab.alerts", "lab.known"}} | EVERYBODY,
+    MEMBER: {(name, "SELECT") for name in TAP_SCHEMA | PRODUCTS | {"lab.events", "lab.alerts", "lab.known"}}
+    | EVERYBODY,
     OBSERVERS: {
         (f"lab.{name}", "SELECT")
         for name in (
-            *("events_public", "events_embargo", "events_observed"),  # the second by row-level security
-            *("alerts_public", "alerts_embargo", "alerts_observed"),
+            *(
+                "events_public",
+                "events_observed",
+            ),  # the view's second part by a function
+            *("alerts_public", "alerts_observed"),
             "known",
         )
     }
-    | {(name, "SELECT") for name in TAP_SCHEMA}
+    | {(name, "SELECT") for name in TAP_SCHEMA | PRODUCTS}
     | EVERYBODY,
     INGEST: {
-        *(("lab.known", right) for right in ("SELECT", "INSERT")),
+        *((name, right) for name in ("lab.known", *PRODUCTS) for right in ("SELECT", "INSERT")),
         ("lab.events", "SELECT"),
         ("lab.events", f"INSERT ({EVENT_COLUMNS})"),
         ("lab.alerts", "SELECT"),
         ("lab.alerts", "INSERT (event_id,number,obs_time)"),
+        *(
+            (f"lab.{name}_history", f"SELECT (_ended,_reinstated,_to,{event})")
+            for name, event in (("events", "event_id"), ("alerts", "number"), ("known", "event_id"))
+        ),
         *(("km3vo.load", right) for right in ("SELECT", "INSERT")),
     }
     | CATALOGUE,
@@ -94,7 +108,7 @@ def admin(database: Database) -> Iterator[psycopg.Connection]:
 
 
 def found(admin: psycopg.Connection, query: str, login: str) -> set[tuple[str, str]]:
-    return set(admin.execute(query, {"login": login, "rights": list(RIGHTS)}).fetchall())  # type: ignore[arg-type]
+    return set(admin.execute(query, {"login": login, "rights": list(RIGHTS)}).fetchall())
 
 
 @pytest.mark.parametrize("login", RELATIONS)
@@ -109,12 +123,22 @@ def test_relations_of_the_service(admin: psycopg.Connection) -> None:
     for name, allowed in {
         "km3vo.stream": {"SELECT"},
         "km3vo.embargoed": {"SELECT"},
+        "km3vo.versioned": {"SELECT"},
         "km3vo.release_exception": {"SELECT"},
         "km3vo.release_log": {"SELECT"},
         "km3vo.token": {"SELECT", "UPDATE (last_used_at)"},
         "km3vo.observer": {"SELECT"},
         "km3vo.observer_grant": {"SELECT"},
         "km3vo.access_log": {"INSERT"},
+        "km3vo.notices": {"SELECT"},
+        "km3vo.alert": {"SELECT", "INSERT"},
+        "km3vo.alert_log": {"SELECT", "INSERT"},
+        "km3vo.alert_heartbeat": {"SELECT", "INSERT", "UPDATE"},
+        "km3vo.alert_heartbeat_count": {"SELECT", "INSERT", "UPDATE"},
+        "km3vo.alert_held": {"SELECT", "INSERT", "UPDATE"},
+        "km3vo.alert_skymap": {"SELECT", "INSERT"},
+        "km3vo.alert_pause": {"SELECT", "INSERT", "DELETE"},
+        "km3vo.alert_delivery": {"SELECT", "INSERT", "UPDATE"},
     }.items():
         assert {right for relation, right in rights if relation == name} == allowed, name
 
@@ -123,8 +147,8 @@ def test_relations_of_the_service(admin: psycopg.Connection) -> None:
 # list says why the function tells nothing about rows, sessions, sizes or time.
 LISTED = set(
     """abs acos asin atan atan2 ceil ceiling cos cosd cot degrees exp floor ln log mod pi power radians random round
-    sign sin sind sqrt tan trunc width_bucket isfinite avg count max min sum string_agg first_value lead bit_xor
-    array_length array_to_string btrim left lower upper extract date_part timezone to_char generate_series
+    sign sin sind sinh sqrt tan trunc atanh width_bucket isfinite avg count max min sum string_agg first_value lead
+    bit_xor array_length array_to_string btrim left lower upper extract date_part timezone to_char generate_series
     regexp_matches regexp_split_to_array string_to_array plainto_tsquery to_tsvector like_escape version concat replace
     hashint2 hashint4 hashint8 hashfloat4 hashfloat8 hash_numeric hashtext hashbpchar timestamp_hash
     hash_record_extended statement_timestamp textin textout int2in int2out int4in int4out int8in int8out float4in
@@ -148,7 +172,9 @@ TELLTALE = ("sleep", "advisory", "file", "dir", "stat", "size", "lock", "backend
 def test_functions_of_readers(admin: psycopg.Connection, login: str) -> None:
     operators = {name for name, _ in found(admin, OPERATORS, login)}
     callable_ = found(admin, FUNCTIONS, login)
-    assert {name for name, schema in callable_ if schema != "pg_catalog"} == set()
+    granted = {"events_granted", "alerts_granted"} if login == OBSERVERS else set()
+    granted |= {*statistics.OFFERED, *statistics.BEHIND}
+    assert {name for name, schema in callable_ if schema != "pg_catalog"} == granted
     own = {name for name, schema in callable_ if schema == "pg_catalog"}
     assert own - operators - LISTED == set()
     assert {name for name in own - LISTED if any(word in name for word in TELLTALE)} == set()
@@ -162,7 +188,14 @@ def test_readers_may_call_what_queries_are_made_of(admin: psycopg.Connection) ->
     }
 
 
-@pytest.mark.parametrize(("login", "schemas"), [(INGEST, set()), (UPLOAD, set()), (SERVICE, {("promote", "km3vo")})])
+@pytest.mark.parametrize(
+    ("login", "schemas"),
+    [
+        (INGEST, {("take_in", "km3vo"), ("supersede", "km3vo")}),
+        (UPLOAD, set()),
+        (SERVICE, {("promote", "km3vo"), ("grant_has_ended", "km3vo")}),
+    ],
+)
 def test_functions_of_the_others(admin: psycopg.Connection, login: str, schemas: set[tuple[str, str]]) -> None:
     callable_ = found(admin, FUNCTIONS, login)
     assert {pair for pair in callable_ if pair[1] != "pg_catalog"} == schemas
@@ -174,12 +207,18 @@ def test_functions_of_the_others(admin: psycopg.Connection, login: str, schemas:
 
 
 def test_security_definers_are_known(admin: psycopg.Connection) -> None:
-    """Functions with the owner's rights, beside triggers: one, which only the service may call."""
+    """Functions with the owner's rights, beside triggers: the service's, two of the loader, and two for observers."""
     rows = admin.execute(
         "SELECT oid::regprocedure::text FROM pg_proc WHERE prosecdef AND prorettype <> 'trigger'::regtype "
         "AND pronamespace <> 'pg_catalog'::regnamespace"
     ).fetchall()
-    assert rows == [("km3vo.promote(text,integer,timestamp with time zone)",)]
+    assert {name for (name,) in rows} == {
+        "km3vo.promote(text,integer,timestamp with time zone)",
+        "km3vo.take_in(text,integer[],text[])",
+        "km3vo.supersede(text,integer[],boolean,text[],text,double precision,double precision,text,text)",
+        "lab.events_granted()",
+        "lab.alerts_granted()",
+    }
     settings = admin.execute(
         "SELECT proconfig FROM pg_proc WHERE prosecdef AND pronamespace <> 'pg_catalog'::regnamespace"
     )
@@ -195,11 +234,11 @@ WHERE nspname !~ '^pg_(toast|temp)' AND has_schema_privilege(%(login)s, oid, r.r
 @pytest.mark.parametrize(
     ("login", "own"),
     [
-        (PUBLIC, {"lab", "tap_schema"}),
-        (MEMBER, {"lab", "tap_schema"}),
-        (OBSERVERS, {"lab", "tap_schema"}),
-        (INGEST, {"lab", "tap_schema", "km3vo"}),
-        (SERVICE, {"km3vo"}),
+        (PUBLIC, {"lab", "ivoa", "tap_schema"}),
+        (MEMBER, {"lab", "ivoa", "tap_schema"}),
+        (OBSERVERS, {"lab", "ivoa", "tap_schema"}),
+        (INGEST, {"lab", "ivoa", "tap_schema", "km3vo"}),
+        (SERVICE, {"km3vo", "ivoa"}),
         (UPLOAD, set()),
     ],
 )
@@ -230,7 +269,7 @@ def test_databases(admin: psycopg.Connection, login: str) -> None:
 @pytest.mark.parametrize("login", [*LOGINS, OBSERVERS])
 def test_everything_else(admin: psycopg.Connection, login: str) -> None:
     def none(query: str) -> None:
-        assert admin.execute(query, {"login": login}).fetchall() == []  # type: ignore[arg-type]
+        assert admin.execute(query, {"login": login}).fetchall() == []
 
     owner_languages = ["plpgsql", "sql"] if login == OWNER else []
     languages = admin.execute(
@@ -270,6 +309,24 @@ def test_one_observer_has_what_the_group_has(database: Database, admin: psycopg.
         "SELECT roleid::regrole::text FROM pg_auth_members WHERE member = %s::regrole", (login,)
     ).fetchall()
     assert members == [(OBSERVERS,)]
+
+
+def test_no_password_is_part_of_a_statement(database: Database) -> None:
+    """What the administrator sends at every start is seen by whoever looks at statements, or at the server's log."""
+    with database.connect() as admin:
+        admin.execute("SET log_min_messages = fatal")
+        admin.execute("SET client_min_messages = log")
+        admin.execute("SET log_statement = 'ddl'")
+        told: list[str] = []
+        admin.add_notice_handler(lambda notice: told.append(str(notice.message_primary)))
+        roles.ensure(admin, database)
+        roles.ensure_observer(admin, database, grants.login_of("olga"))
+        statements = "\n".join(told)
+        assert "ALTER ROLE" in statements and "SCRAM-SHA-256$" in statements
+        for login in (*LOGINS, grants.login_of("olga")):
+            assert database.password(login) not in statements
+    with database.connect(PUBLIC) as reader:  # and it is the password all the same
+        assert reader.execute("SELECT 1").fetchone() == (1,)
 
 
 PROBES = [
@@ -332,12 +389,42 @@ def test_a_public_session_that_could_write_sql(database: Database, probe: str) -
     with database.connect(PUBLIC, autocommit=True) as reader:
         reader.execute("SET default_transaction_read_only = off")
         try:
-            reader.execute(probe)  # type: ignore[arg-type]
+            reader.execute(probe)
         except psycopg.Error as error:
             assert error.sqlstate in ("42501", "25001", "0A000"), error
         else:
             # What succeeds must be without effect: GRANT of what one has no option on, ANALYZE of others' tables.
             assert probe.startswith(("GRANT", "ANALYZE")), probe
+
+
+def test_notices_of_the_service_are_the_services(database: Database, service: psycopg.Connection) -> None:
+    """PostgreSQL lets every login listen and speak on any channel that it can name."""
+    heard: list[tuple[int, str]] = []
+
+    async def use() -> None:
+        signals = Signals(database)
+        signals.on_phase = lambda number, phase: heard.append((number, phase))
+        await signals.open()
+        for statement in ("NOTIFY km3vo_job, '1 ABORTED'", "NOTIFY km3vo_job_, '1 ABORTED'"):
+            reader.execute(statement)
+        ((number,),) = service.execute(
+            "INSERT INTO km3vo.job (id, kind, audience, client, phase, queued, parameters, seconds, destruction) "
+            "VALUES ('notices', 'other', 'public', '', 'QUEUED', now(), '[]', 1, now()) RETURNING number"
+        ).fetchall()
+        while not heard:
+            await asyncio.sleep(0.05)
+        await signals.close()
+        assert heard == [(number, "QUEUED")]
+
+    with database.connect(PUBLIC, autocommit=True) as reader:
+        for channel in ("km3vo_job", "km3vo_alert", "km3vo_job_", "km3vo_alert_"):
+            reader.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
+        asyncio.run(asyncio.wait_for(use(), 30))
+        told = list(reader.notifies(timeout=0.5))
+        assert {(notice.channel, notice.payload) for notice in told} == {
+            ("km3vo_job", "1 ABORTED"),
+            ("km3vo_job_", "1 ABORTED"),
+        }
 
 
 def test_estimates_do_not_tell(database: Database, owner: psycopg.Connection) -> None:
@@ -361,3 +448,20 @@ def test_estimates_do_not_tell(database: Database, owner: psycopg.Connection) ->
             "SELECT gen_random_uuid(), 60000, '2090-01-01', n % 360, 0, 1 FROM generate_series(1, 5000) AS n"
         )
     assert plans[0] == plans[1]
+
+
+def test_the_name_of_an_upload_opens_nothing_of_a_member(database: Database) -> None:
+    """PostgreSQL writes the name of whatever is numbered, and asks nobody: no right that is taken away hides names."""
+    with database.connect(UPLOAD, autocommit=True) as uploads:
+        uploads.execute("CREATE TABLE tap_upload.u_1_2 AS SELECT 1 AS c1")
+        uploads.execute(sql.SQL("GRANT SELECT ON tap_upload.u_1_2 TO {}").format(sql.Identifier(MEMBER)))
+        ((number,),) = uploads.execute("SELECT 'tap_upload.u_1_2'::regclass::oid").fetchall()
+    with database.connect(autocommit=True) as admin:
+        admin.execute("REVOKE SELECT ON pg_type FROM PUBLIC")
+    with database.connect(PUBLIC, autocommit=True) as reader:
+        ((name,),) = reader.execute("SELECT %s::oid::regclass", [number]).fetchall()
+        assert name == "tap_upload.u_1_2"
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            reader.execute("SELECT * FROM tap_upload.u_1_2")
+    with database.connect(MEMBER) as member:
+        assert member.execute("SELECT c1 FROM tap_upload.u_1_2").fetchall() == [(1,)]

@@ -12,11 +12,12 @@ from datetime import datetime, timedelta
 import pyarrow as pa
 
 from km3vo.catalog.files import read_catalog
+from km3vo.database.logins import INGEST, Database
+from km3vo.embargo.promoter import Promoter
 from km3vo.errors import Km3voError
-from km3vo.store import ingest
-from km3vo.store.database import INGEST, Database
-from km3vo.store.release_task import Promoter
-from tests.embargo.conftest import SCHEMAS
+from km3vo.loading import loads
+from km3vo.schedule import Schedule
+from tests.embargo.lab import SCHEMAS
 
 ROWS = 200
 
@@ -38,13 +39,15 @@ def main(admin: str, passwords: str, first: int) -> None:
     """Load batches from ``first`` on, until killed."""
     database = Database(admin, json.loads(passwords))
     table = read_catalog(SCHEMAS).table("lab.alerts")
-    Promoter(database, [table], 0.02).start()
+    schedule = Schedule()
+    schedule.every(0.02, "promotion", Promoter(database, [table]).look)
+    schedule.start()
     number = first
     while True:
         try:
             with database.connect(INGEST) as loader:
                 while True:
-                    ingest.load_batches(loader, table, [batch(number)], name=str(number), rows=ROWS)
+                    loads.load_batches(loader, table, [batch(number)], name=str(number), rows=ROWS)
                     print("loaded", number, flush=True)  # noqa: T201
                     number += 1
         except Km3voError as error:

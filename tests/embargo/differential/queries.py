@@ -125,7 +125,7 @@ class Queries:
             kinds = ["number", "number", "string", "null", "subquery"]
             kinds += ["time"] if relation.times else []
             kinds += ["place", "place"] if relation.positions else []
-            return getattr(self, f"_by_{self._pick(*kinds)}")(relation, prefix)  # type: ignore[no-any-return]
+            return getattr(self, f"_by_{self._pick(*kinds)}")(relation, prefix)
         finally:
             self._depth -= 1
 

@@ -1,0 +1,235 @@
+"""The list of all routes, each with what is asked of it: a route that is not on it fails the suite.
+
+Whoever adds a route adds a line here: the addresses and parameters by which it shows most of what it knows. Every
+address is asked with every method. A route that says nothing without credentials gets the reason instead, as a text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from fastapi import FastAPI
+from starlette.routing import compile_path
+
+from km3vo.alerts.documents import FORMS
+from km3vo.app import TAP_PREFIXES
+from tests.embargo.differential.question import Question
+from tests.support.server import patterns
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
+Parameters = dict[str, str]
+# The parameters of each question at an address; or why there is none.
+Addresses = dict[str, tuple[Parameters, ...]]
+Asked = Addresses | str
+
+NOTHING: tuple[Parameters, ...] = ({},)
+CORRELATION = {"EVENTS": "lab.events", "CATALOGUE": "lab.known", "METHOD": "likelihood", "SCRAMBLES": "3"}
+CONE = {"RA": "10", "DEC": "20", "SR": "5"}
+QUERY = {"LANG": "ADQL", "QUERY": "SELECT COUNT(*), MAX(mjd), MIN(energy) FROM lab.events"}
+PRODUCT = {"LANG": "ADQL", "QUERY": "SELECT * FROM ivoa.obscore NATURAL JOIN ivoa.obscore_hea"}
+# Tables of each kind: embargoed with a position, embargoed without, public; and names that must not exist.
+TABLES = ("events", "alerts", "known")
+PRODUCTS = ("ivoa/obscore", "ivoa/obscore_hea")
+NO_TABLES = ("none", "events_embargo", "events_public", "events_observed")
+FILES = ("parquet", "fits", "vot", "csv", "ecsv", "csv.sha256", "json")
+JOB = "/async/{id}"
+ALERTS = ("KM3-230213A", "TEST-KM3-230213A", "KM3-230213B", "none")
+
+
+def names(
+    pattern: str, tables: Iterable[str] = (*TABLES, *NO_TABLES), parameters: Iterable[Parameters] = NOTHING
+) -> Addresses:
+    """An address for each table."""
+    return {pattern.format(name): tuple(parameters) for name in tables}
+
+
+def uws(prefix: str, question: Parameters) -> dict[str, Asked]:
+    """The routes of jobs. What they say of jobs that are there, test_asynchronous_jobs and test_correlations ask."""
+    jobs = ("", "/phase", "/parameters", "/quote", "/owner", "/executionduration", "/destruction", "/error", "/results")
+    return {
+        f"{prefix}/async": {f"{prefix}/async": ({}, question, {"LAST": "3"}, {"PHASE": "COMPLETED"})},
+        **{f"{prefix}{JOB}{part}": {f"{prefix}/async/x{part}": NOTHING} for part in (*jobs, "/results/result")},
+        f"{prefix}{JOB}/uploads/{{name}}": {f"{prefix}/async/x/uploads/mine": NOTHING},
+    }
+
+
+def tap(prefix: str) -> dict[str, Asked]:
+    """The routes of a TAP service."""
+    return {
+        f"{prefix}/sync": {
+            f"{prefix}/sync": ({}, QUERY, PRODUCT, QUERY | {"QUERY": "SELECT"}, {"REQUEST": "getCapabilities"})
+        },
+        f"{prefix}/check": {f"{prefix}/check": ({}, QUERY, QUERY | {"QUERY": "SELECT * FROM lab.events_embargo"})},
+        f"{prefix}/schema.json": {f"{prefix}/schema.json": NOTHING},
+        **uws(prefix, QUERY),
+        f"{prefix}/deletejobs": {f"{prefix}/deletejobs": ({}, {"JOB_IDS": "x,y"})},
+        f"{prefix}/examples": {f"{prefix}/examples": NOTHING},
+        **vosi(prefix),
+    }
+
+
+def vosi(prefix: str) -> dict[str, Asked]:
+    """What every service tells of itself (VOSI 1.1)."""
+    return {
+        f"{prefix}/capabilities": {f"{prefix}/capabilities": NOTHING},
+        f"{prefix}/availability": {f"{prefix}/availability": ({}, {"detail": "max"})},
+        f"{prefix}/tables": {f"{prefix}/tables": ({}, {"detail": "min"}, {"detail": "max"}, {"tables": "lab.events"})},
+        f"{prefix}/tables/{{name}}": names(f"{prefix}/tables/lab.{{}}", (*TABLES, *NO_TABLES)),
+    }
+
+
+def cones(table: str) -> dict[str, Asked]:
+    """The cone search of a table, and what it tells of itself."""
+    path = f"/scs/lab/{table}"
+    asked: tuple[Parameters, ...] = (
+        {},
+        CONE,
+        CONE | {"VERB": "3", "MAXREC": "20000"},
+        CONE | {"SR": "0"},
+        CONE | {"SR": "180"},
+    )
+    return {path: {path: asked}, **vosi(path)}
+
+
+def harvests() -> tuple[Parameters, ...]:
+    """Requests to the publishing registry."""
+    records = [{"metadataPrefix": prefix} for prefix in ("ivo_vor", "oai_dc")]
+    one = {"verb": "GetRecord", "metadataPrefix": "ivo_vor"}
+    return (
+        {},
+        {"verb": "Identify"},
+        {"verb": "ListSets"},
+        {"verb": "ListMetadataFormats"},
+        *({"verb": verb} | record for verb in ("ListRecords", "ListIdentifiers") for record in records),
+        {"verb": "ListRecords", "metadataPrefix": "ivo_vor", "from": "2020-01-01"},
+        *(one | {"identifier": f"ivo://km3net.org/lab/{table}"} for table in TABLES),
+    )
+
+
+ROUTES: dict[str, Asked] = {
+    **{path: asked for prefix in TAP_PREFIXES for path, asked in tap(prefix).items()},
+    **{path: asked for table in ("events", "known") for path, asked in cones(table).items()},
+    **uws("/correlate", CORRELATION),
+    f"/correlate{JOB}/results/{{name}}": {"/correlate/async/x/results/pairs": NOTHING},
+    # What is asked by POST runs as a job: test_correlations looks at what comes out.
+    "/correlate": {"/correlate": ({}, {"EVENTS": "lab.events"})},
+    "/correlate/{id}": {"/correlate/x": NOTHING},
+    "/configurations": {"/configurations": NOTHING},
+    "/configurations.json": {"/configurations.json": NOTHING},
+    "/configurations.{form}": {f"/configurations.{form}": NOTHING for form in ("csv", "vot", "none")},
+    # test_maps makes maps, and asks for every file.
+    "/skymaps": {"/skymaps": NOTHING},
+    "/skymaps.json": {"/skymaps.json": NOTHING},
+    "/skymaps/{schema}/{file}": names("/skymaps/lab/{}.fits"),
+    "/response/{schema}/{file}": names("/response/lab/{}.fits"),
+    "/hips/{schema}/{table}/{path:path}": names("/hips/lab/{}/properties"),
+    "/": {"/": NOTHING},
+    "/api": {"/api": NOTHING},
+    "/openapi.json": {"/openapi.json": NOTHING},
+    "/index.json": {"/index.json": NOTHING},
+    "/licences": {"/licences": NOTHING},
+    "/static": {"/static/style.css": NOTHING, "/static/none": NOTHING},
+    "/tap": {"/tap": NOTHING},
+    # What is asked by POST runs as a job, like those of /tap/async.
+    "/query": {"/query": ({}, {"sql": "SELECT * FROM lab.events"})},
+    "/jobs/{id}": {"/jobs/x": NOTHING},
+    "/browse": {"/browse": NOTHING},
+    "/browse/{schema}": {f"/browse/{name}": NOTHING for name in ("lab", "lab.json", "none")},
+    "/browse/{schema}/{table}": names("/browse/lab/{}", (*TABLES, *(f"{name}.json" for name in TABLES), *NO_TABLES))
+    | names("/browse/{}.json", PRODUCTS),
+    "/browse/{schema}/{table}/search": names(
+        "/browse/lab/{}/search",
+        parameters=(
+            {},
+            {"target": "10 20", "radius": "5", "sort": "mjd"},
+            *({"target": name} for name in ("e17", "e40", "h17")),
+            {"c.energy": ">1 TeV", "c.mjd": "x"},
+            {"target": "10 20", "c.mjd": "50000..60000", "run": "1"},
+        ),
+    ),
+    "/cite/{schema}/{file}": names(
+        "/cite/lab/{}", [f"{name}.{form}" for name in TABLES for form in ("bib", "datacite.json", "jsonld", "none")]
+    ),
+    "/coverage/{schema}/{table}": names(
+        "/coverage/lab/{}", parameters=({}, {"format": "ascii"}, {"format": "json"}, {"format": "svg"})
+    ),
+    "/datalink": {"/datalink": ({}, *({"ID": f"ivo://km3net.org/lab/{name}"} for name in (*TABLES, *NO_TABLES)))},
+    "/auxiliary/{schema}/{table}/{name}": names("/auxiliary/lab/{}/area.fits"),
+    "/download/{schema}/{file}": names(
+        "/download/lab/{}", (*TABLES, *NO_TABLES, *(f"{name}.{form}" for name in TABLES for form in FILES))
+    ),
+    "/download/{schema}/{table}/{file}": names(
+        "/download/lab/{}",
+        [f"{name}/{number}" for name in TABLES for number in ("1.csv", "1.parquet", "2.csv", "9.fits")],
+    ),
+    "/alerts": {"/alerts": ({}, {"test": "1"}, {"ra": "94", "dec": "-8", "radius": "5"}, {"since": "x"})},
+    "/alerts.json": {"/alerts.json": ({}, {"test": "1"})},
+    "/alerts/heartbeat": {"/alerts/heartbeat": NOTHING},
+    "/alerts/schema.json": {"/alerts/schema.json": NOTHING},
+    "/alerts/feed.atom": {"/alerts/feed.atom": ({}, {"test": "1"})},
+    "/alerts/stream": {
+        "/alerts/stream": ({"follow": "0", "last": "0"}, {"follow": "0", "last": "0", "test": "1"}, {"last": "x"})
+    },
+    "/alerts/{alert}": {f"/alerts/{name}": NOTHING for name in (*ALERTS, *(f"{ALERTS[0]}.{form}" for form in FORMS))},
+    "/alerts/{alert}/{revision}": {
+        f"/alerts/{ALERTS[0]}/{number}.{form}": ({}, {"version": "2.1"}) for number in (1, 2, 3) for form in FORMS
+    },
+    "/oai": {"/oai": harvests()},
+    "/healthz": {"/healthz": NOTHING},
+    "/readyz": {"/readyz": NOTHING},
+    "/login": {"/login": ({}, {"username": "ada", "password": "wrong"})},
+}
+# Where nothing is to be found in tests/embargo/schemas, without credentials or without a job.
+NEVER_FOUND = {path for path in ROUTES if JOB in path} | {
+    *("/alerts/heartbeat", "/auxiliary/{schema}/{table}/{name}", "/correlate/{id}", "/jobs/{id}", "/login"),
+    "/skymaps/{schema}/{file}",
+    "/hips/{schema}/{table}/{path:path}",
+    "/response/{schema}/{file}",
+}
+BESIDE = ("/no/such/page", "/robots.txt", "/favicon.ico", "/tap//sync", "/browse/lab/", "/auth/tap/capabilities")
+
+
+def unlisted(app: FastAPI) -> set[str]:
+    """The routes of an application that are not on the list."""
+    return patterns(app) - set(ROUTES)
+
+
+def pattern_of(path: str) -> str | None:
+    """The route that an address belongs to: of several the one that names most of it."""
+    fitting = [
+        pattern
+        for pattern in ROUTES
+        if compile_path(pattern)[0].match(path) or (pattern == "/static" and path.startswith("/static/"))
+    ]
+    return min(fitting, key=lambda pattern: pattern.count("{"), default=None)
+
+
+def makes_files(path: str) -> bool:
+    """Whether what is asked at an address decides what is answered at others: which files of a list were made."""
+    return path.startswith("/download/")
+
+
+def telling() -> list[Question]:
+    """The addresses that tell something of the tables, each asked once."""
+    twin = TAP_PREFIXES[1]
+    return [
+        question
+        for question in questions()
+        if question.method == "GET" and not question.path.startswith(twin) and not question.path.endswith(NO_TABLES)
+    ]
+
+
+def questions() -> Iterator[Question]:
+    """Every address of the list with every method, and addresses beside it.
+
+    Those that make files come first: answers about files depend on which were made.
+    """
+    for _, asked in sorted(ROUTES.items(), key=lambda route: not makes_files(route[0])):
+        if isinstance(asked, str):
+            continue
+        for address, choices in asked.items():
+            for parameters in choices:
+                yield Question("GET", address, parameters)
+                yield Question("POST", address, parameters)
+            yield from (Question(method, address, choices[0]) for method in METHODS if method not in ("GET", "POST"))
+    yield from (Question("GET", address) for address in BESIDE)
