@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from km3vo.catalog import metadata, model
+from km3vo.datatypes import XTYPES
 
 Name = Annotated[str, AfterValidator(metadata.name)]
 TableName = Annotated[str, AfterValidator(metadata.table_name)]
@@ -60,13 +61,13 @@ class ColumnEntry(Entry):
         if text and self.arraysize is None:
             raise ValueError('a string needs an arraysize, else it is one character long: write arraysize: "*"')
         if self.xtype is not None:
-            if self.xtype not in metadata.XTYPES:
-                raise ValueError(f"{self.xtype!r} is not an xtype of DALI: {', '.join(metadata.XTYPES)}")
-            datatypes, sizes = metadata.XTYPES[self.xtype]
-            if self.datatype not in datatypes or self.arraysize not in sizes:
+            if self.xtype not in XTYPES:
+                raise ValueError(f"{self.xtype!r} is not an xtype of DALI: {', '.join(XTYPES)}")
+            xtype = XTYPES[self.xtype]
+            if self.datatype not in xtype.datatypes or self.arraysize != xtype.arraysize:
                 raise ValueError(
-                    f"xtype {self.xtype} goes with datatype {' or '.join(sorted(datatypes))}"
-                    f' and arraysize "{"".join(sizes)}"'
+                    f"xtype {self.xtype} goes with datatype {' or '.join(sorted(xtype.datatypes))}"
+                    f' and arraysize "{xtype.arraysize}"'
                 )
         if self.range is not None:
             if text or self.arraysize is not None:
@@ -89,6 +90,7 @@ class PositionEntry(Entry):
     ra: Name
     dec: Name
     error: Name | None = None
+    share: Annotated[float, Field(gt=0, lt=1)] | None = None
 
 
 class ReleaseEntry(Entry):
@@ -140,6 +142,8 @@ class RecipeEntry(Entry):
     line: Text | None = None
     value: Text | None = None
     fold: Annotated[float, Field(gt=0, strict=False)] | None = None
+    unit: Text | None = None
+    seconds: Text | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -158,15 +162,15 @@ class RecipeEntry(Entry):
                 different = False
             if not different:
                 raise ValueError(f"{self.line!r} does not use the line number: write e.g. ANT{{line:04d}}")
-        if self.fold is not None and self.column is None:
-            raise ValueError("fold goes with column")
+        if self.column is None and (self.fold, self.unit, self.seconds) != (None, None, None):
+            raise ValueError("fold, unit and seconds go with column")
         return self
 
 
-class SourceEntry(Entry):
+class ReleasedFileEntry(Entry):
     """A released file and how to read it."""
 
-    file: Annotated[str, Field(pattern=r"^[^/\\]+$")]
+    file: Annotated[str, Field(pattern=r"^([^/\\]+/)?[^/\\]+$")]
     url: Url | None = None
     part: str = ""
     rows: Annotated[int, Field(gt=0)] | None = None
@@ -175,11 +179,15 @@ class SourceEntry(Entry):
     header: list[Text] = []
     columns: dict[Name, RecipeEntry] = {}
     ignore: list[Text] = []
+    missing: list[Text] = []
+    required: list[Text] = []
 
-    def build(self) -> model.Source:
-        fields = self.model_dump(exclude={"columns", "header", "ignore"})
+    def build(self) -> model.ReleasedFile:
+        lists = ("header", "ignore", "missing", "required")
+        fields: dict[str, Any] = self.model_dump(exclude={"columns", *lists})
+        fields |= {name: tuple(getattr(self, name)) for name in lists}
         recipes = tuple((name, model.Recipe(**recipe.model_dump())) for name, recipe in self.columns.items())
-        return model.Source(**fields, columns=recipes, header=tuple(self.header), ignore=tuple(self.ignore))
+        return model.ReleasedFile(**fields, columns=recipes)
 
 
 class ObservationEntry(Entry):
@@ -191,6 +199,15 @@ class ObservationEntry(Entry):
     livetime: Annotated[float, Field(gt=0, strict=False)] | None = None
     analysis: Plain | None = None
     event_type: Plain | None = None
+    up_going: Plain | None = None
+
+
+class IntervalsEntry(Entry):
+    """Which columns of a table of runs are the ends of intervals."""
+
+    start: Name
+    stop: Name
+    each: Name | None = None
 
 
 class LinkEntry(Entry):
@@ -248,25 +265,23 @@ class TableEntry(Entry):
     id: Name | None = None
     position: PositionEntry | None = None
     time: Name | None = None
+    intervals: IntervalsEntry | None = None
     release: ReleaseEntry | None = None
     citation: CitationEntry = CitationEntry()
     simulated: bool = False
+    kept_by_service: bool = False
     cone_names: dict[Name, Plain] = {}
     subjects: list[Concept] = []
     aliases: list[PathAlias] = []
     keys: list[ForeignKeyEntry] = []
-    sources: list[SourceEntry] = []
+    sources: list[ReleasedFileEntry] = []
     observation: ObservationEntry | None = None
     links: list[LinkEntry] = []
 
     @field_validator("columns")
     @classmethod
     def distinct(cls, columns: list[ColumnEntry]) -> list[ColumnEntry]:
-        seen: set[str] = set()
-        for column in columns:
-            if column.name in seen:
-                raise ValueError(f"two columns are called {column.name}: names must differ")
-            seen.add(column.name)
+        _check_names("columns", [column.name for column in columns])
         return columns
 
     def column(self, key: str, name: str) -> ColumnEntry:
@@ -293,6 +308,8 @@ class TableEntry(Entry):
                 self.column(f"sources, {source.file}", name)
         if self.simulated and "simulated" not in f"{self.title} {self.description}".lower():
             raise ValueError("the rows are simulated, so title or description must say so with this word")
+        if self.kept_by_service and (self.release or self.sources):
+            raise ValueError("the service writes the rows, so there are no sources and no release rule")
         return self
 
     def _check_id(self) -> None:
@@ -322,6 +339,14 @@ class TableEntry(Entry):
                 raise ValueError(f"column {column.name} is the radius of a circle, so it must be a number in deg")
 
     def _check_times(self) -> None:
+        if self.intervals is not None:
+            start, stop = (self.column("intervals", name) for name in (self.intervals.start, self.intervals.stop))
+            if (start.datatype, start.xtype, start.unit) != (stop.datatype, stop.xtype, stop.unit):
+                raise ValueError("intervals need two columns of one kind: both timestamps, or both MJD")
+            if start.nullable or stop.nullable:
+                raise ValueError("the ends of intervals are never missing: write nullable: false there")
+            if self.intervals.each is not None:
+                self.column("intervals", self.intervals.each)
         if self.time is not None:
             column = self.column("time", self.time)
             if (column.datatype, column.arraysize, column.unit) != ("double", None, "d"):
@@ -349,6 +374,7 @@ class TableEntry(Entry):
             schema=schema,
             columns=tuple(column.build(fallbacks.get(column.name)) for column in self.columns),
             position=model.Position(**self.position.model_dump()) if self.position else None,
+            intervals=model.Intervals(**self.intervals.model_dump()) if self.intervals else None,
             release=model.Release(**self.release.model_dump()) if self.release else model.Release(),
             citation=self.citation.build(),
             cone_names=tuple(self.cone_names.items()),
@@ -358,7 +384,9 @@ class TableEntry(Entry):
             sources=tuple(source.build() for source in self.sources),
             observation=model.Observation(**self.observation.model_dump()) if self.observation else None,
             links=tuple(model.Link(**link.model_dump()) for link in self.links),
-            **self.model_dump(include={"name", "title", "description", "kind", "utype", "id", "time", "simulated"}),
+            **self.model_dump(
+                include={"name", "title", "description", "kind", "utype", "id", "time", "simulated", "kept_by_service"}
+            ),
         )
 
 
@@ -375,11 +403,7 @@ class SchemaEntry(Entry):
     @field_validator("tables")
     @classmethod
     def distinct(cls, tables: list[TableEntry]) -> list[TableEntry]:
-        seen: set[str] = set()
-        for table in tables:
-            if table.name in seen:
-                raise ValueError(f"two tables are called {table.name}: names must differ")
-            seen.add(table.name)
+        _check_names("tables", [table.name for table in tables])
         return tables
 
     def build(self) -> model.Schema:
@@ -391,3 +415,9 @@ class SchemaEntry(Entry):
             tables=tuple(table.build(self.schema_) for table in self.tables),
             examples=tuple(example.build() for example in self.examples),
         )
+
+
+def _check_names(what: str, names: list[str]) -> None:
+    for place, name in enumerate(names):
+        if name in names[:place]:
+            raise ValueError(f"two {what} are called {name}: names must differ")

@@ -23,21 +23,6 @@ _ARRAYSIZE = re.compile(r"([1-9][0-9]*|[1-9][0-9]*\*|\*)")
 _INTERVAL = re.compile(r"([\[(])\s*([^,\s]*)\s*,\s*([^,\s]*)\s*([\])])")
 _DURATION = re.compile(r"P(?=.)(\d+Y)?(\d+M)?(\d+W)?(\d+D)?(T(?=.)(\d+H)?(\d+M)?(\d+S)?)?")
 
-# DALI 1.1 §3.3 and 1.2 §3.3: what a value of each xtype is made of.
-XTYPES: dict[str, tuple[frozenset[str], frozenset[str]]] = {
-    "timestamp": (frozenset({"char"}), frozenset({"*"})),
-    "point": (frozenset({"double", "float"}), frozenset({"2"})),
-    "circle": (frozenset({"double", "float"}), frozenset({"3"})),
-    "polygon": (frozenset({"double", "float"}), frozenset({"*"})),
-    "range": (frozenset({"double", "float"}), frozenset({"4"})),
-    "interval": (frozenset({"double", "float", "int", "long", "short"}), frozenset({"2"})),
-    "multiinterval": (frozenset({"double", "float", "int", "long", "short"}), frozenset({"*"})),
-    **{
-        word: (frozenset({"char", "unicodeChar"}), frozenset({"*"}))
-        for word in ("moc", "shape", "multishape", "uri", "uuid", "json", "hms", "dms")
-    },
-}
-
 
 def name(text: str) -> str:
     """A name that users can write in ADQL without quotes, whatever its case (ADQL 2.1 §2.1.3)."""

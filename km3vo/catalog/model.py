@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from km3vo.catalog.column import Column as Column
-from km3vo.catalog.column import Datatype as Datatype
-from km3vo.catalog.column import Range as Range
+from km3vo.column import Column as Column
+from km3vo.column import Datatype as Datatype
+from km3vo.column import Range as Range
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,11 +17,13 @@ class Position:
     Attributes:
         ra, dec: names of the columns.
         error: name of the column with the radius of the error circle in degrees, or None.
+        share: of the probability that this circle holds; None for one standard deviation, which is 39 percent.
     """
 
     ra: str
     dec: str
     error: str | None = None
+    share: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,20 +86,26 @@ class Recipe:
         line: format string that gets the number of the data row in the file, counted from 1, as ``{line}``.
         value: a constant.
         fold: the number that the file writes for 0 (360, where it holds RA = 360.0), or None.
+        unit: of the column in the file, where that does not say it, or None.
+        seconds: name of a second column, with the seconds of the day whose date ``column`` holds (ISO 8601); the two
+            make an MJD. None for nothing of that kind.
     """
 
     column: str | None = None
     line: str | None = None
     value: str | None = None
     fold: float | None = None
+    unit: str | None = None
+    seconds: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class ReleasedFile:
     """A released file with the rows of a table, and how to read it.
 
     Attributes:
-        file: its name; below the data folder it may lie anywhere.
+        file: its name, with that of its folder where files of others are called the same; below the data folder it may
+            lie anywhere.
         url: where the public finds it, or None.
         part: files of the same part hold the same rows, and one of them is enough; all parts make the table.
         rows: how many it has; another number means a broken download. None when not known.
@@ -105,7 +113,9 @@ class Source:
         skip: lines before the first row, or before the line of column names.
         header: names of the file's columns in order, where it has no line of them itself.
         columns: (name of ours, how it is made); columns not named here have the same name in the file.
-        ignore: columns of the file that are not published.
+        ignore: columns of the file that are not published; "*" for all that are not named.
+        missing: words that stand for a missing value.
+        required: columns of the file without which a row is left out, such as its position.
     """
 
     file: str
@@ -117,6 +127,8 @@ class Source:
     header: tuple[str, ...] = ()
     columns: tuple[tuple[str, Recipe], ...] = ()
     ignore: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    required: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +141,7 @@ class Observation:
         level: of calibration, 0 to 4 (ObsCore 1.1 §4.1.2).
         livetime: days of data, or None when not known.
         analysis, event_type: which analysis selected the events, and of what kind they are; or None.
+        up_going: condition in ADQL that events meet which came up through the Earth, or None where no column tells.
     """
 
     facility: str
@@ -137,6 +150,21 @@ class Observation:
     livetime: float | None = None
     analysis: str | None = None
     event_type: str | None = None
+    up_going: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intervals:
+    """Columns of a table of runs: each row is an interval, and those of one detector do not overlap.
+
+    Attributes:
+        start, stop: names of the columns with its ends.
+        each: name of the column with the detector, or None where there is one only.
+    """
+
+    start: str
+    stop: str
+    each: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,9 +208,11 @@ class Table:
         id: name of the column that identifies a row (a string or an integer), or None.
         position: for tables that can be searched by cone, else None.
         time: name of the column with the event's time as MJD (UTC, days), or None.
+        intervals: for tables of runs, else None.
         release: when rows become public.
         citation: who made it, and how to say so.
         simulated: whether the rows are not real. Every metadata says so.
+        kept_by_service: whether the service writes the rows, from what else is published; nobody loads any.
         cone_names: for cone search answers, name of the column → name in the answer (case, order and UCD1
             names that old clients rely on); empty to keep the columns' own names.
         subjects: concepts of the Unified Astronomy Thesaurus, as fragment ids.
@@ -203,14 +233,16 @@ class Table:
     id: str | None = None
     position: Position | None = None
     time: str | None = None
+    intervals: Intervals | None = None
     release: Release = Release()
     citation: Citation = Citation()
     simulated: bool = False
+    kept_by_service: bool = False
     cone_names: tuple[tuple[str, str], ...] = ()
     subjects: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
     keys: tuple[ForeignKey, ...] = ()
-    sources: tuple[Source, ...] = ()
+    sources: tuple[ReleasedFile, ...] = ()
     observation: Observation | None = None
     links: tuple[Link, ...] = ()
 

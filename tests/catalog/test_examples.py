@@ -8,7 +8,8 @@ import pyvo
 
 from km3vo.catalog.files import read_catalog
 from km3vo.catalog.model import Example
-from tests.conftest import ROOT, Server
+from tests.support.folders import ROOT
+from tests.support.server import Server
 
 EXAMPLES = [example for schema in read_catalog(ROOT / "schemas").schemas for example in schema.examples]
 

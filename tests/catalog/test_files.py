@@ -13,6 +13,7 @@ from km3vo.catalog import entries
 from km3vo.catalog.files import read_catalog
 from km3vo.catalog.model import Range
 from km3vo.errors import SetupError
+from tests.support.folders import ROOT
 
 
 def is_entry(kind: object) -> bool:
@@ -20,7 +21,7 @@ def is_entry(kind: object) -> bool:
     return isinstance(kind, type) and issubclass(kind, entries.Entry) and kind is not entries.Entry
 
 
-SCHEMAS = Path(__file__).parents[2] / "schemas"
+SCHEMAS = ROOT / "schemas"
 
 GOOD = """\
 schema: lab
@@ -174,6 +175,12 @@ def test_positions_have_ranges_without_being_told(write: Write) -> None:
             11,
             "write either url or file",
         ),
+        (
+            "    time: mjd\n",
+            "    time: mjd\n    kept_by_service: true\n    sources: [{file: a.csv}]\n",
+            5,
+            "the service writes the rows",
+        ),
     ],
 )
 def test_a_mistake_is_told_with_its_line_and_repair(write: Write, old: str, new: str, line: int, words: str) -> None:
@@ -225,12 +232,14 @@ def test_astropy_is_not_loaded_before_it_is_needed() -> None:
 
 def test_ours_are_described_completely() -> None:
     """What clients, registries and readers look for is there for each table that is published."""
-    for table in read_catalog(SCHEMAS).tables:
-        if table.schema != "ivoa":  # which holds no events
+    tables = read_catalog(SCHEMAS).tables
+    lists = {table.qualified for table in tables if table.observation}
+    assert lists == {"ant20_01.main", "antares.data", "icecube.ps3yr", "km3net.events"}
+    for table in tables:
+        assert table.citation.text or table.kept_by_service
+        if table.observation:  # an event list
             assert table.position is not None
             assert table.time
-            assert table.citation.text
-            assert table.observation
             assert any(link.semantics == "#documentation" for link in table.links)
         assert table.subjects
         assert table.citation.creators
@@ -249,10 +258,11 @@ def test_old_clients_find_the_names_they_know() -> None:
 
 def test_simulated_events_say_so_everywhere() -> None:
     schema = next(schema for schema in read_catalog(SCHEMAS).schemas if schema.name == "km3net")
-    (table,) = schema.tables
+    table = schema.tables[0]
     assert table.simulated
     texts = [schema.title, schema.description, table.title, table.description, table.citation.text]
-    assert all("simulated" in text.lower() for text in (*texts, *(example.description for example in schema.examples)))
+    texts += [example.description for example in schema.examples if table.qualified in example.query]
+    assert all("simulated" in text.lower() for text in texts)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in vars(entries).values() if is_entry(kind)])

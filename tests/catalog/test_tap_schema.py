@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -12,8 +11,9 @@ from km3vo.catalog.files import read_catalog
 from km3vo.catalog.model import Catalog, Column, ForeignKey, Schema, Table
 from km3vo.catalog.simulated import mark_simulated
 from km3vo.catalog.tap_schema import TAP_SCHEMA, rows, size
+from tests.support.folders import ROOT
 
-CATALOG = read_catalog(Path(__file__).parents[2] / "schemas")
+CATALOG = read_catalog(ROOT / "schemas")
 ROWS = rows(CATALOG)
 
 # TAP 1.1 §4: what each table must have; those in the second group may never be NULL (taplint E_TSNL).
