@@ -1,0 +1,268 @@
+"""Units, clocks, frames and marks that a file states in a place where nobody may have looked: at both doors."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import astropy.units as u
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from astropy.coordinates import SkyCoord
+from astropy.io import fits
+from astropy.table import QTable, Table
+from astropy.time import Time
+
+from km3vo.catalog.model import Position
+from km3vo.catalog.model import Table as Published
+from km3vo.column import JD, Column, TimeSystem
+from km3vo.errors import Km3voError
+from km3vo.loading.columns import match
+from km3vo.readers.content import Content
+from km3vo.readers.formats import open_table
+from km3vo.readers.opened import Options
+from km3vo.results import formats
+from km3vo.results.stream import Result
+from km3vo.uploads.files import read_file
+
+RA, DEC = (Column(name=name, datatype="double", unit="deg", ucd=f"pos.eq.{name};meta.main") for name in ("ra", "dec"))
+EVENTS = Published(
+    schema="lab",
+    name="events",
+    title="T",
+    description="",
+    columns=(
+        RA,
+        DEC,
+        Column(name="mjd", datatype="double", unit="d", ucd="time.epoch"),
+        Column(name="obs_time", datatype="char", arraysize="*", xtype="timestamp", ucd="time.epoch"),
+        Column(name="energy", datatype="double", unit="GeV", ucd="phys.energy"),
+        Column(name="frame", datatype="long"),
+        Column(name="flag", datatype="boolean"),
+    ),
+    time="mjd",
+    position=Position(ra="ra", dec="dec"),
+)
+GALACTIC_CENTRE = (pytest.approx(266.404988), pytest.approx(-28.936178))
+Reader = Callable[[bytes, str], dict[str, list[Any]]]
+
+
+def uploaded(content: bytes, name: str) -> dict[str, list[Any]]:
+    table = read_file(io.BytesIO(content), most_rows=100, most_bytes=2**24)
+    return {column.name: cells.to_pylist() for column, cells in zip(table.columns, table.rows.columns, strict=True)}
+
+
+def loaded(content: bytes, name: str) -> dict[str, list[Any]]:
+    told: list[str] = []
+
+    def note(line: int, text: str) -> None:
+        told.append(f"row {line}: {text}")
+
+    fitting = match(EVENTS, open_table(Content(io.BytesIO(content)), note, Options(), name), None, note)
+    batches = [] if told else [fitting.fit(block) for block in fitting.opened.blocks]
+    if told:
+        raise Km3voError("; ".join(told))
+    return pa.Table.from_batches(batches).to_pydict()
+
+
+each_door = pytest.mark.parametrize("read", [uploaded, loaded])
+
+
+def refused(read: Reader, content: bytes, name: str) -> str:
+    with pytest.raises(Km3voError) as caught:
+        read(content, name)
+    return str(caught.value)
+
+
+# VOTable --------------------------------------------------------------------------------------------------------------
+
+MJD = '<FIELD name="mjd" datatype="double" unit="{unit}" ucd="time.epoch"{more}/>'
+POSITION = "".join(
+    f'<FIELD name="{name}" datatype="double" unit="deg" ucd="pos.eq.{name};meta.main"{{more}}/>'
+    for name in ("ra", "dec")
+)
+TIMESYS = '<TIMESYS ID="{name}" timescale="{scale}" refposition="TOPOCENTER" timeorigin="MJD-origin"/>'
+
+
+def votable(fields: str, row: str, before: str = "", after: str = "") -> bytes:
+    cells = "".join(f"<TD>{cell}</TD>" for cell in row.split())
+    return (
+        f'<VOTABLE version="1.4">{before}<RESOURCE type="results"><TABLE ID="t">{fields}'
+        f"<DATA><TABLEDATA><TR>{cells}</TR></TABLEDATA></DATA></TABLE></RESOURCE>{after}</VOTABLE>"
+    ).encode()
+
+
+@each_door
+def test_a_system_that_is_ours_does_not_hide_one_that_is_not(read: Reader) -> None:
+    times = TIMESYS.format(name="a", scale="TT") + TIMESYS.format(name="b", scale="UTC")
+    assert "speaks of times in TT" in refused(read, votable(MJD.format(unit="d", more=""), "60000.5", times), "x.vot")
+    frames = '<COOSYS ID="a" system="FK4"/><COOSYS ID="b" system="ICRS"/>'
+    assert "speaks of FK4" in refused(read, votable(POSITION.format(more=""), "10 20", frames), "x.vot")
+
+
+@each_door
+@pytest.mark.parametrize("system", ['<COOSYS ID="late" system="FK4"/>', TIMESYS.format(name="late", scale="TT")])
+def test_a_system_behind_the_table_that_refers_to_it_is_refused(read: Reader, system: str) -> None:
+    fields = POSITION.format(more=' ref="late"') + MJD.format(unit="d", more=' ref="late"')
+    content = votable(fields, "10 20 60000.5", after=f"<RESOURCE>{system}</RESOURCE>")
+    assert '"late" stands behind the table' in refused(read, content, "x.vot")
+
+
+@each_door
+def test_an_error_of_a_cone_search_beside_a_table_is_refused(read: Reader) -> None:
+    fields, error = POSITION.format(more=""), 'name="Error" value="the search stopped"/>'
+    assert "the search stopped" in refused(read, votable(fields, "10 20", f"<INFO {error}"), "x.vot")
+    told = f'<RESOURCE><PARAM datatype="char" arraysize="*" {error}</RESOURCE>'
+    assert "the search stopped" in refused(read, votable(fields, "10 20", told), "x.vot")
+    number = '<RESOURCE><PARAM datatype="double" name="error" value="0.5"/></RESOURCE>'
+    assert read(votable(fields, "10 20", number), "x.vot") == {"ra": [10], "dec": [20]}
+
+
+@each_door
+def test_a_table_with_the_columns_of_another_is_a_table(read: Reader) -> None:
+    other = '<TABLE ref="t"><DATA><TABLEDATA><TR><TD>1</TD><TD>2</TD></TR></TABLEDATA></DATA></TABLE>'
+    content = votable(POSITION.format(more=""), "10 20", after=f"<RESOURCE>{other}</RESOURCE>")
+    assert uploaded(content, "x.vot")["ra"] == [10]  # that of type="results"
+    assert "2 tables: 1 (t), 2" in refused(read, content.replace(b' type="results"', b""), "x.vot")
+
+
+def test_seconds_or_years_since_nobody_says_when_are_no_mjd() -> None:
+    for unit in ("s", "yr"):
+        content = votable(MJD.format(unit=unit, more=""), "2021.5")
+        assert f'its unit is "{unit}", and nothing says since when' in refused(loaded, content, "x.vot")
+
+
+# FITS -----------------------------------------------------------------------------------------------------------------
+
+
+def fits_file(columns: list[fits.Column], primary: dict[str, Any] | None = None, **keywords: Any) -> bytes:
+    table = fits.BinTableHDU.from_columns(columns)
+    first = fits.PrimaryHDU()
+    table.header.update(keywords)
+    first.header.update(primary or {})
+    out = io.BytesIO()
+    fits.HDUList([first, table]).writeto(out)
+    return out.getvalue()
+
+
+def moments(unit: str = "d") -> list[fits.Column]:
+    return [fits.Column("mjd", "D", array=[60000.0], unit=unit)]
+
+
+@each_door
+@pytest.mark.parametrize(
+    ("keywords", "says"),
+    [
+        ({"TCTYP1": "UTC", "DATEREF": "yesterday"}, 'DATEREF: "yesterday" is not a time'),
+        ({"TCTYP1": "UTC", "TIMEOFFS": 1.0, "TIMEUNIT": "furlong"}, 'TIMEUNIT: its unit is "furlong"'),
+        ({"TIMEOFFS": 1.0}, "does not say whether these do"),
+        ({"TIMEZERO": 1.0}, "does not say whether these do"),
+        ({"TCTYP1": "UT1"}, 'its times are in the scale "UT1"'),
+        ({"TCTYP1": "LOCAL"}, 'its times are in the scale "LOCAL"'),
+        ({"TSCAL1": 0.0}, "multiplies its numbers with 0"),
+    ],
+)
+def test_keywords_of_times_are_obeyed_or_refused(read: Reader, keywords: dict[str, Any], says: str) -> None:
+    assert says in refused(read, fits_file(moments(), **keywords), "x.fits")
+
+
+@each_door
+def test_times_of_x_ray_missions_begin_where_timezero_says(read: Reader) -> None:
+    content = fits_file(moments("s"), TCTYP1="UTC", MJDREFI=55000, MJDREFF=0.0, TIMEZERO=86400.0)
+    assert read(content, "x.fits")["mjd"] == [55001 + 60000 / 86400]
+
+
+@each_door
+def test_a_table_inherits_what_the_primary_header_says_if_it_says_so(read: Reader) -> None:
+    position = [fits.Column(name, "D", array=[10.0], unit="deg") for name in ("ra", "dec")]
+    content = fits_file([*position, *moments()], {"RADESYS": "FK4", "TIMESYS": "TT"}, INHERIT=True, TCTYP3="TIME")
+    found = read(content, "x.fits")
+    assert found["ra"] == [pytest.approx(10.647, abs=0.01)]
+    assert found["mjd"] == [pytest.approx(60000 - 69.184 / 86400, abs=1e-9)]
+    plain = fits_file([*position, *moments()], {"RADESYS": "FK4", "TIMESYS": "TT"}, TCTYP3="TIME")
+    assert read(plain, "x.fits")["ra"] == [10]
+
+
+@each_door
+def test_a_mistake_tells_the_value_of_its_own_row(read: Reader) -> None:
+    content = fits_file([fits.Column("flag", "L", array=[True, False, True])]).replace(b"TFT\0", b"XFY\0")
+    message = refused(read, content, "x.fits")
+    assert '"X" is not T, F or 0' in message
+    assert '"Y" is not T, F or 0' in message
+
+
+@each_door
+def test_whole_numbers_that_scaling_would_round_are_refused(read: Reader) -> None:
+    for keyword, value in (("TZERO1", 0.5), ("TSCAL1", 3.0)):
+        content = fits_file([fits.Column("frame", "K", array=[2**53 + 1, 4])], None, **{keyword: value})
+        assert "9007199254740993 is too large to be scaled" in refused(read, content, "x.fits")
+
+
+# What astropy and we ourselves write ----------------------------------------------------------------------------------
+
+ASTROPY = {"x.ecsv": "ascii.ecsv", "x.fits": "fits", "x.parquet": "parquet"}
+
+
+def astropys(table: Table, name: str, folder: Any) -> bytes:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        table.write(folder / name, format=ASTROPY[name])
+    return bytes((folder / name).read_bytes())
+
+
+@each_door
+@pytest.mark.parametrize("name", ASTROPY)
+def test_sky_coordinates_of_astropy_keep_their_frame(read: Reader, name: str, tmp_path: Any) -> None:
+    table = QTable({"c": SkyCoord([10] * u.deg, [20] * u.deg, frame="fk4")})
+    assert read(astropys(table, name, tmp_path), name)["ra"] == [pytest.approx(10.65897, abs=1e-4)]
+
+
+@each_door
+@pytest.mark.parametrize("name", ASTROPY)
+def test_logarithms_are_no_energies(read: Reader, name: str, tmp_path: Any) -> None:
+    table = QTable({"energy": u.Magnitude(np.ones(1) * u.mag(u.GeV))})
+    assert '"Magnitude", which is not supported' in refused(read, astropys(table, name, tmp_path), name)
+
+
+@each_door
+@pytest.mark.parametrize("name", ASTROPY)
+def test_times_of_the_turning_earth_are_refused(read: Reader, name: str, tmp_path: Any) -> None:
+    table = Table({"mjd": Time([60000.5], format="mjd", scale="ut1")})
+    assert 'in the scale "ut1"' in refused(read, astropys(table, name, tmp_path), name).lower()
+
+
+def ours(name: str) -> bytes:
+    """A result with galactic coordinates and Julian dates, under names that mean something else."""
+    columns = (
+        Column(name="ra", datatype="double", unit="deg", ucd="pos.galactic.lon", frame="GALACTIC"),
+        Column(name="dec", datatype="double", unit="deg", ucd="pos.galactic.lat", frame="GALACTIC"),
+        Column(name="mjd", datatype="double", unit="d", ucd="time.epoch", time=TimeSystem(JD)),
+    )
+    cells = [pa.array([0.0]), pa.array([0.0]), pa.array([2460000.5])]
+    batch = pa.RecordBatch.from_arrays(cells, names=[column.name for column in columns])
+    return b"".join(formats.find(name).write(Result(columns, [batch])))
+
+
+@each_door
+@pytest.mark.parametrize("name", ["votable", "votable/td", "votable/b", "ecsv", "parquet", "arrow"])
+def test_systems_of_our_own_results_come_back(read: Reader, name: str) -> None:
+    content, extension = ours(name), formats.find(name).extension
+    if name == "arrow":  # which is not read again, but saved by others
+        out = io.BytesIO()
+        pq.write_table(pa.ipc.open_stream(content).read_all(), out)
+        content, extension = out.getvalue(), "parquet"
+    found = read(content, f"x.{extension}")
+    assert (found["ra"][0], found["dec"][0]) == GALACTIC_CENTRE
+    assert found["mjd"] == [60000.0]
+
+
+@pytest.mark.parametrize("key", ["unit", "units", "Unit"])
+def test_units_beside_a_column_of_parquet_are_found(key: str) -> None:
+    field = pa.field("energy", pa.float64(), metadata={key: "TeV"})
+    out = io.BytesIO()
+    pq.write_table(pa.table([pa.array([1.0])], schema=pa.schema([field])), out)
+    assert loaded(out.getvalue(), "x.parquet") == {"energy": [1000.0]}
