@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -10,8 +11,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from km3vo.catalog.model import Column
-from km3vo.results import views, votable
+from km3vo.column import Column
+from km3vo.results import systems, views, votable
 from km3vo.results.blocks import blocks, chunks
 from km3vo.results.stream import Result, arrow_type
 from km3vo.results.text import timestamps
@@ -24,6 +25,7 @@ _GROUP_BYTES = 16 * 1024 * 1024
 def write_stream(result: Result) -> Iterator[bytes]:
     """An Arrow IPC stream; each field's metadata give unit, UCD, description and the rest under VOTable's names.
 
+    The schema's metadata have the INFOs of a VOTable under "infos", as JSON: a list of objects with name and value.
     Rows left out because of a limit are marked by a last, empty batch whose metadata say QUERY_STATUS OVERFLOW.
     An error is raised: the stream then lacks its end.
     """
@@ -59,7 +61,8 @@ class _Outlet(io.RawIOBase):
 
 
 def _stream(result: Result) -> Iterator[bytes]:
-    schema = _schema(result)
+    infos = [{"name": info.name, "value": info.value} for info in (*result.infos, *result.table_infos)]
+    schema = _schema(result).with_metadata({"infos": json.dumps(infos, ensure_ascii=False)})
     outlet = _Outlet()
     with pa.ipc.new_stream(outlet, schema) as writer:
         for block in blocks(result):
@@ -120,4 +123,4 @@ def _field(column: Column) -> pa.Field:
     metadata = {
         name: value for name in ("unit", "ucd", "utype", "xtype", "description") if (value := getattr(column, name))
     }
-    return pa.field(column.name, arrow_type(column), metadata=metadata)
+    return pa.field(column.name, arrow_type(column), metadata=metadata | systems.described(column))

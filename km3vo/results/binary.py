@@ -17,20 +17,14 @@ import numpy.typing as npt
 import pyarrow as pa
 import pybase64
 
-from km3vo.catalog.model import Column
+from km3vo.column import Column
+from km3vo.datatypes import DATATYPES
 from km3vo.errors import DataError
 from km3vo.results import kernels, text, views
 
-_NUMBERS: dict[str, np.dtype[Any]] = {
-    "unsignedByte": np.dtype("u1"),
-    "short": np.dtype(">i2"),
-    "int": np.dtype(">i4"),
-    "long": np.dtype(">i8"),
-    "float": np.dtype(">f4"),
-    "double": np.dtype(">f8"),
-}
+_NUMBERS: dict[str, np.dtype[Any]] = {datatype: np.dtype(known.binary) for datatype, known in DATATYPES.items()}
 # In BINARY a missing integer is a value that the FIELD's VALUES element names (VOTable 1.5 §6).
-NULL_VALUES = {"short": -(2**15), "int": -(2**31), "long": -(2**63)}
+_NULLS: dict[str, int] = {datatype: known.low for datatype, known in DATATYPES.items() if known.low}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +37,18 @@ class _Cells:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """How a column's numbers are written: their type, and what stands for a missing one."""
+    """How a column's numbers are written.
+
+    Attributes:
+        number: their type.
+        fill: what is written in the place of a missing one.
+        checked: whether ``fill`` alone tells that one is missing, so that no other cell may hold it (BINARY).
+    """
 
     column: Column
     number: np.dtype[Any]
     fill: float
+    checked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,16 @@ class _Stretch:
 
 def datatype(column: Column) -> str:
     """The datatype under which BINARY can tell a missing value: one byte has no room for "none"."""
-    return "short" if column.datatype == "unsignedByte" and column.nullable else column.datatype
+    needs_room = column.datatype == "unsignedByte" and column.nullable and is_fixed(column)
+    return "short" if needs_room else column.datatype
+
+
+def null_value(column: Column) -> int | None:
+    """The number by which BINARY tells a missing one; None where there is none.
+
+    Cells of variable length need none: a missing one has no items.
+    """
+    return _NULLS.get(datatype(column)) if column.nullable and is_fixed(column) else None
 
 
 def is_fixed(column: Column) -> bool:
@@ -154,7 +164,7 @@ def _plan(column: Column, flags: bool) -> _Plan:
     number = _NUMBERS[column.datatype if flags else datatype(column)]
     if number.kind == "f":
         return _Plan(column, number, np.nan)
-    return _Plan(column, number, 0 if flags else NULL_VALUES.get(datatype(column), 0))
+    return _Plan(column, number, 0) if flags else _Plan(column, number, null_value(column) or 0, checked=True)
 
 
 def _stretches(plans: Sequence[_Plan], flags: bool) -> list[_Stretch]:
@@ -195,18 +205,41 @@ def _fixed(array: pa.Array, plan: _Plan) -> npt.NDArray[Any]:
             letters[missing] = ord("?")
         return letters
     if not pa.types.is_list(array.type):
-        return views.values(array, plan.fill)
+        return _numbers(array, plan)
     size = elements(plan.column)
     missing = views.nulls(array)
     count = views.lengths(array)
     if ((count != size) if missing is None else (count != size) & ~missing).any():
         raise DataError(f"Column {plan.column.name} should hold {size} numbers in each cell and does not.")
-    found = views.values(array.flatten(), plan.fill)
+    found = _numbers(array.flatten(), plan)
     if missing is None:
         return found.reshape(-1, size)
+    if plan.checked and null_value(plan.column) is None:
+        raise _untellable(plan.column)
     cells = np.full((len(array), size), plan.fill, found.dtype)
     cells[~missing] = found.reshape(-1, size)
     return cells
+
+
+def _numbers(array: pa.Array, plan: _Plan) -> npt.NDArray[Any]:
+    found = views.values(array, plan.fill)
+    if plan.checked:
+        missing, null = views.nulls(array), null_value(plan.column)
+        if null is None and missing is not None:
+            raise _untellable(plan.column)
+        if null is not None and ((found == null) if missing is None else (found == null) & ~missing).any():
+            raise DataError(
+                f"Column {plan.column.name} holds {null}, which stands for a missing number in BINARY. "
+                "Ask for RESPONSEFORMAT=votable (BINARY2) instead."
+            )
+    return found
+
+
+def _untellable(column: Column) -> DataError:
+    return DataError(
+        f"Column {column.name} lacks a number where BINARY cannot tell so. "
+        "Ask for RESPONSEFORMAT=votable (BINARY2) instead."
+    )
 
 
 def _variable(array: pa.Array, plan: _Plan) -> _Cells:
@@ -225,7 +258,7 @@ def _variable(array: pa.Array, plan: _Plan) -> _Cells:
     missing = views.nulls(array)
     where = views.offsets(array)
     whole = array.values.slice(where[0], where[-1] - where[0])
-    content = views.values(whole, plan.fill).astype(plan.number)
+    content = _numbers(whole, plan).astype(plan.number)
     return _Cells(
         views.lengths(array), views.binary(len(array), (where - where[0]) * plan.number.itemsize, content, missing)
     )

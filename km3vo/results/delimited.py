@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from km3vo.catalog.model import Column
+from km3vo.column import Column
 from km3vo.results import kernels, text, views
 from km3vo.results.blocks import blocks, chunks
 from km3vo.results.stream import Result

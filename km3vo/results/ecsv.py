@@ -10,23 +10,13 @@ from typing import Any
 
 import orjson
 
-from km3vo.catalog.model import Column
-from km3vo.results import delimited, text
+from km3vo.column import Column
+from km3vo.datatypes import DATATYPES
+from km3vo.results import delimited, systems, text
 from km3vo.results.binary import elements, is_fixed
 from km3vo.results.blocks import blocks, chunks
 from km3vo.results.stream import Result
 
-_DATATYPES = {
-    "boolean": "bool",
-    "unsignedByte": "int16",
-    "short": "int16",
-    "int": "int32",
-    "long": "int64",
-    "float": "float32",
-    "double": "float64",
-    "char": "string",
-    "unicodeChar": "string",
-}
 _NOT_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 # An array is a string of JSON, with commas, and so in quotes.
 _STYLE = replace(delimited.CSV, true="True", false="False", opening='"[', between=",", closing=']"')
@@ -64,7 +54,7 @@ def _columns(columns: tuple[Column, ...]) -> tuple[str, ...]:
 
 
 def _column(column: Column) -> dict[str, Any]:
-    datatype = _DATATYPES[column.datatype]
+    datatype = DATATYPES[column.datatype].ecsv
     described: dict[str, Any] = {"name": column.name, "datatype": datatype}
     if column.unit:
         described["unit"] = column.unit
@@ -75,7 +65,7 @@ def _column(column: Column) -> dict[str, Any]:
     if column.description:
         described["description"] = column.description
     meta = {name: value for name in ("ucd", "utype", "xtype") if (value := getattr(column, name))}
-    if meta:
+    if meta := meta | systems.described(column):
         described["meta"] = meta
     return described
 

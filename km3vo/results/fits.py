@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from km3vo.catalog.model import Column
+from km3vo.column import Column
+from km3vo.datatypes import DATATYPES
 from km3vo.errors import DataError
 from km3vo.results import views
 from km3vo.results.binary import elements, is_fixed
@@ -31,9 +32,13 @@ _MEMORY = 4 * 1024 * 1024
 # Below that they stay in the rows, where every reader finds them.
 _WASTE = 32 * 1024 * 1024
 
-_CODES = {"short": "I", "int": "J", "long": "K", "float": "E", "double": "D", "boolean": "L", "unsignedByte": "B"}
-_DTYPES = {"B": "u1", "I": ">i2", "J": ">i4", "K": ">i8", "E": ">f4", "D": ">f8", "L": "u1"}
-_INTEGERS = {"B": (0, 2**8 - 1), "I": (-(2**15), 2**15 - 1), "J": (-(2**31), 2**31 - 1), "K": (-(2**63), 2**63 - 1)}
+_CODES = {datatype: known.fits for datatype, known in DATATYPES.items()}
+_DTYPES = {known.fits: known.binary for known in DATATYPES.values() if known.fits != "A"}
+_INTEGERS = {
+    known.fits: (known.low, known.high)
+    for known in DATATYPES.values()
+    if known.low is not None and known.high is not None
+}
 _WIDER = {"B": "I", "I": "J", "J": "K"}
 
 
@@ -138,9 +143,10 @@ def _observe(array: pa.Array, column: Column, measure: _Measure) -> None:
         lengths = views.lengths(array)
         measure.longest = max(measure.longest, int(lengths.max()))
         measure.total += int(lengths.sum())
-    if column.datatype in ("unsignedByte", "short", "int", "long"):
+    if _CODES[column.datatype] in _INTEGERS:
         if pa.types.is_list(array.type):
-            measure.missing |= array.null_count > 0
+            # In the heap it has no elements, and TNULL in such a column is more than astropy 8 can read.
+            measure.missing |= array.null_count > 0 and is_fixed(column)
             array = array.flatten()
         measure.missing |= array.null_count > 0
         found = views.values(array)[~missing] if (missing := views.nulls(array)) is not None else views.values(array)

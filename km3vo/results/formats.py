@@ -105,8 +105,8 @@ def find(requested: str) -> Format:
 
     Raises ParameterError when there is no such format.
     """
-    found = _BY_KEY.get(_key(requested))
-    if found is None:
+    form = _BY_KEY.get(_key(requested))
+    if form is None:
         known = ", ".join(dict.fromkeys(format.aliases[0] for format in FORMATS))
         raise ParameterError(
             f"There is no output format {requested[:80]!r}. Use one of {known}, or their media types as listed in "
@@ -114,9 +114,9 @@ def find(requested: str) -> Format:
         )
     asked = _MEDIA_TYPES.get(_key(requested))
     # A content type that says more than the declared media type (header, charset) is still that media type.
-    if asked is None or (found.content_type.startswith(asked.partition(";")[0]) and found.content_type != found.mime):
-        return found
-    return replace(found, content_type=asked)
+    if asked is None or (form.content_type.startswith(asked.partition(";")[0]) and form.content_type != form.mime):
+        return form
+    return replace(form, content_type=asked)
 
 
 def accepted(header: str) -> Format:

@@ -17,7 +17,7 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
-from km3vo.results import kernels, text, views
+from km3vo.results import kernels, systems, text, views
 from km3vo.results.blocks import chunks, encoded, surviving_blocks
 from km3vo.results.stream import Info, Result
 
@@ -77,6 +77,7 @@ def _head(result: Result) -> bytes:
                 for name in ("name", "datatype", "arraysize", "xtype", "unit", "ucd", "utype", "description")
                 if (value := getattr(column, name)) or name in _ALWAYS
             }
+            | systems.described(column)
             for column in result.columns
         ],
     }

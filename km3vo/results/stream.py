@@ -18,7 +18,6 @@ Arrow types by column (positions count, Arrow's field names do not):
 
 from __future__ import annotations
 
-import itertools
 import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -26,20 +25,14 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from km3vo.catalog.model import Column
+from km3vo.column import Column
+from km3vo.datatypes import DATATYPES
 from km3vo.errors import Km3voError
+from km3vo.logs import text_of, with_request
 
 _log = logging.getLogger(__name__)
 
-_SCALARS = {
-    "boolean": pa.bool_(),
-    "unsignedByte": pa.int16(),
-    "short": pa.int16(),
-    "int": pa.int32(),
-    "long": pa.int64(),
-    "float": pa.float32(),
-    "double": pa.float64(),
-}
+_SCALARS = {datatype: pa.type_for_alias(known.arrow) for datatype, known in DATATYPES.items()}
 
 # What a reader is told when something broke that has no message of its own for readers.
 UNEXPECTED = "The result is incomplete: an unexpected error occurred while it was being sent. Please try again."
@@ -48,7 +41,7 @@ UNEXPECTED = "The result is incomplete: an unexpected error occurred while it wa
 def arrow_type(column: Column) -> pa.DataType:
     """The Arrow type of a column's cells, as in the table at the top of this module."""
     if column.is_string:
-        return pa.timestamp("us") if column.xtype == "timestamp" else pa.string()
+        return pa.timestamp("us") if column.xtype == "timestamp" else _SCALARS[column.datatype]
     scalar = _SCALARS[column.datatype]
     return pa.list_(scalar) if column.arraysize and column.arraysize != "1" else scalar
 
@@ -60,6 +53,24 @@ class Info(NamedTuple):
     value: str
     text: str = ""
     ucd: str | None = None
+
+
+class Descriptor(NamedTuple):
+    """A service that the rows of a result refer to: a service descriptor (DataLink 1.1 §4).
+
+    Attributes:
+        standard: IVOID of its standard.
+        url: where it is.
+        column: name of the column whose cells are its parameter ID, or "" where ``value`` is it for all rows.
+        value: that one.
+        description: what it gives.
+    """
+
+    standard: str
+    url: str
+    column: str = ""
+    value: str = ""
+    description: str = ""
 
 
 @dataclass(slots=True)
@@ -78,6 +89,8 @@ class Result:
         infos: INFOs of the whole document (who, when, which query).
         table_infos: INFOs of the data themselves (citation, rights).
         description: of the table, or "".
+        heading: what the whole document is, or "".
+        descriptors: services that the rows refer to, for formats that can say so.
         rows: how many rows were handed on so far.
         overflow: whether rows were left out because of ``maxrec``.
         failed: what went wrong while the rows were read, in words for the reader; "" when nothing did.
@@ -90,17 +103,11 @@ class Result:
     infos: tuple[Info, ...] = ()
     table_infos: tuple[Info, ...] = ()
     description: str = ""
+    heading: str = ""
+    descriptors: tuple[Descriptor, ...] = ()
     rows: int = field(default=0, init=False)
     overflow: bool = field(default=False, init=False)
     failed: str = field(default="", init=False)
-
-    def start(self) -> None:
-        """Fetch the first batch, so that an error that comes at once is raised here, before any byte is sent."""
-        source = iter(self.source)
-        for first in source:
-            self.source = _Resumed(first, source)
-            return
-        self.source = ()
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Yield the rows, stopping after ``maxrec`` of them.
@@ -130,29 +137,13 @@ class Result:
         if self.failed:
             return
         if isinstance(error, Km3voError):
-            self.failed = str(error).strip() or UNEXPECTED
+            self.failed = text_of(error)
         else:
             _log.error("a result broke off after %d rows", self.rows, exc_info=error)
-            self.failed = UNEXPECTED
+            self.failed = with_request(UNEXPECTED)
 
     def close(self) -> None:
         """Let go of the source, so that a query behind it can be cancelled. May be called twice."""
         close = getattr(self.source, "close", None)
-        if close is not None:
-            close()
-
-
-class _Resumed:
-    """A source whose first batch has already been fetched."""
-
-    def __init__(self, first: pa.RecordBatch, rest: Iterator[pa.RecordBatch]) -> None:
-        self._batches = itertools.chain((first,), rest)
-        self._rest = rest
-
-    def __iter__(self) -> Iterator[pa.RecordBatch]:
-        return self._batches
-
-    def close(self) -> None:
-        close = getattr(self._rest, "close", None)
         if close is not None:
             close()

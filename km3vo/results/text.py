@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from km3vo.results import kernels, views
 
@@ -61,8 +62,11 @@ def rows(columns: Sequence[pa.Array], between: str, after: str, missing: str = "
         missing: what stands for a missing cell.
     """
     joined = kernels.join_cells(columns, between, missing)
-    if len(columns) == 1 and joined.null_count:
-        joined = joined.fill_null(missing)
+    if len(columns) == 1:
+        if missing and not views.lengths(joined).all():
+            joined = pc.if_else(pc.equal(joined, ""), None, joined)  # an array of no numbers
+        if joined.null_count:
+            joined = joined.fill_null(missing)
     return views.data(kernels.join_rows(joined, after)).data
 
 
@@ -102,12 +106,13 @@ def _text(array: pa.Array, style: Style) -> pa.Array:
 def _floats(array: pa.Array, style: Style) -> pa.Array:
     strings = kernels.strings(array)
     found = views.values(array)
-    finite = np.isfinite(found)
-    if finite.all():
+    special = ~np.isfinite(found)
+    special |= (found == 0) & np.signbit(found)
+    if not special.any():
         return strings
-    special = ~finite
     odd = found[special]
     names = np.where(np.isnan(odd), style.nan, np.where(odd > 0, style.positive, style.negative))
+    names[odd == 0] = "-0.0"  # readers of JSON, and so of ECSV, take -0 for an integer, which has no sign
     return kernels.put(strings, pa.array(special), pa.array(names, _STRING))
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from km3vo.catalog.model import Column
+from km3vo.column import Column
 from km3vo.results import delimited, text
 from km3vo.results.blocks import chunks, encoded, surviving_blocks
 from km3vo.results.stream import Result

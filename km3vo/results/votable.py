@@ -15,10 +15,10 @@ from typing import Literal
 import pyarrow as pa
 from lxml import etree
 
-from km3vo.catalog.model import Column
-from km3vo.results import binary, text
+from km3vo.column import JD, MJD, Column
+from km3vo.results import binary, systems, text
 from km3vo.results.blocks import chunks, encoded, surviving_blocks
-from km3vo.results.stream import Info, Result
+from km3vo.results.stream import Descriptor, Info, Result
 from km3vo.results.xmltext import escaped, permitted
 
 Serialization = Literal["BINARY2", "TABLEDATA", "BINARY"]
@@ -30,10 +30,16 @@ VERSION = "1.4"
 
 _STYLE = text.Style(nan="NaN", positive="+Inf", negative="-Inf", escape=escaped)
 
-_ICRS = "_icrs"
-_MJD = "_mjd"
-_CALENDAR = "_utc"
-_EVENT_TIMES = ("time.epoch", "time.start", "time.end")
+# Reference frames as COOSYS had them before VOTable 1.5, with the equinoxes that the vocabulary refframe assumes.
+_FRAMES_1_4 = {
+    "ICRS": {"system": "ICRS"},
+    "FK5": {"system": "eq_FK5", "equinox": "J2000.0"},
+    "FK4": {"system": "eq_FK4", "equinox": "B1950.0"},
+    "GALACTIC": {"system": "galactic"},
+    "ECLIPTIC": {"system": "ecl_FK5", "equinox": "J2000.0"},
+}
+_USUAL_SYSTEMS = ("_icrs", "_mjd", "_utc")
+_ORIGIN_NAMES = {MJD: "mjd", JD: "jd", None: "utc"}
 
 _NEXT_CELL, _NEXT_ROW = "</TD><TD>", "</TD></TR>\n<TR><TD>"
 _UNIT, _RECORD = text.UNIT.encode(), text.RECORD.encode()
@@ -42,7 +48,7 @@ _DELICATE = bytes(code for code in range(32) if chr(code) not in "\t\n\x1e\x1f")
 _NONCHARACTERS = frozenset("\ufffe\uffff")
 
 _OK = b'<INFO name="QUERY_STATUS" value="OK"/>\n'
-_FRAMES: dict[Serialization, tuple[bytes, bytes]] = {
+_DATA: dict[Serialization, tuple[bytes, bytes]] = {
     "TABLEDATA": (b"<DATA><TABLEDATA>\n", b"</TABLEDATA></DATA>\n"),
     "BINARY": (b'<DATA><BINARY><STREAM encoding="base64">\n', b"</STREAM></BINARY></DATA>\n"),
     "BINARY2": (b'<DATA><BINARY2><STREAM encoding="base64">\n', b"</STREAM></BINARY2></DATA>\n"),
@@ -51,7 +57,7 @@ _FRAMES: dict[Serialization, tuple[bytes, bytes]] = {
 
 def writer(serialization: Serialization, version: str = VERSION) -> Writer:
     """A function that writes results as VOTables of that serialization and version."""
-    opening, closing = _FRAMES[serialization]
+    opening, closing = _DATA[serialization]
 
     def pieces(result: Result) -> Iterator[bytes]:
         columns, rows = result.columns, surviving_blocks(result)
@@ -101,7 +107,7 @@ def of_lines(result: Result, lines: Sequence[str]) -> bytes | None:
         return None
     result.rows = len(shown)
     result.overflow = len(lines) > len(shown) or result.maxrec == 0
-    opening, closing = _FRAMES["TABLEDATA"]
+    opening, closing = _DATA["TABLEDATA"]
     rows = cells.replace(_UNIT, _NEXT_CELL.encode()).replace(_RECORD, _NEXT_ROW.encode())
     body = (b"<TR><TD>", rows, b"</TD></TR>\n") if shown else ()
     return b"".join([head(result, result.columns, "TABLEDATA", VERSION), opening, *body, closing, *_tail(result)])
@@ -117,15 +123,16 @@ def dataless(result: Result, columns: tuple[Column, ...], version: str = VERSION
 
 def head(result: Result, columns: tuple[Column, ...], serialization: Serialization, version: str) -> bytes:
     """A document from its first byte to its last FIELD; ``columns`` as they are really written."""
-    opening, systems, fields = _static(columns, serialization, version)
+    opening, references, fields = _static(columns, serialization, version)
     return b"".join(
         [
             opening,
+            _heading(result.heading),
             *map(_info, result.infos),
             b'<RESOURCE type="results">\n',
             _OK,
             _lasting(result.table_infos),
-            systems,
+            references,
             _table(result.name, result.description),
             fields,
         ]
@@ -142,7 +149,8 @@ def status(result: Result) -> list[bytes]:
 
 
 def _tail(result: Result) -> list[bytes]:
-    return [b"</TABLE>\n", *status(result), b"</RESOURCE>\n</VOTABLE>\n"]
+    described = (_descriptor(result.columns, each) for each in result.descriptors)
+    return [b"</TABLE>\n", *status(result), b"</RESOURCE>\n", *described, b"</VOTABLE>\n"]
 
 
 def error_document(message: str, infos: Sequence[Info] = (), version: str = VERSION) -> bytes:
@@ -165,7 +173,7 @@ def cone_error_document(message: str) -> bytes:
 
 def identifiers(columns: Sequence[Column]) -> list[str]:
     """An XML ID for each column: its name where that can be one and is not taken, else by its position."""
-    taken = {_ICRS, _MJD, _CALENDAR}
+    taken = {*_USUAL_SYSTEMS, *map(_system, columns)}
     found = []
     for number, column in enumerate(columns, 1):
         identifier = column.name
@@ -191,35 +199,41 @@ def _static(columns: tuple[Column, ...], serialization: Serialization, version: 
     opening, _, _ = etree.tostring(root, encoding="unicode").partition("</VOTABLE>")
     declaration = '<?xml version="1.0" encoding="UTF-8"?>\n'
     references = [_system(column) for column in columns]
-    systems = "".join(_string(element) for name, element in _systems().items() if name in references)
+    defined = dict(zip(references, columns, strict=True))
+    elements = "".join(
+        _string(_system_element(identifier, column, version))
+        for identifier, column in sorted(defined.items(), key=lambda item: item[0] or "")
+        if identifier is not None
+    )
     fields = "".join(
         _string(_field(column, identifier, reference, serialization))
         for column, identifier, reference in zip(columns, identifiers(columns), references, strict=True)
     )
-    return (declaration + opening).encode(), systems.encode(), fields.encode()
-
-
-def _systems() -> dict[str, etree._Element]:
-    place = {"timescale": "UTC", "refposition": "TOPOCENTER"}
-    return {
-        _ICRS: etree.Element("COOSYS", ID=_ICRS, system="ICRS"),
-        _MJD: etree.Element("TIMESYS", ID=_MJD, timeorigin="MJD-origin", **place),
-        # Without an origin: the calendar has its own (VOTable 1.4 §3.2).
-        _CALENDAR: etree.Element("TIMESYS", ID=_CALENDAR, **place),
-    }
+    return (declaration + opening).encode(), elements.encode(), fields.encode()
 
 
 def _system(column: Column) -> str | None:
-    """Which coordinate or time system a column's values are given in, as far as its UCD tells."""
-    ucd = (column.ucd or "").lower()
-    if ucd.startswith(("pos.eq", "pos_eq_")) and column.unit in ("deg", None):
-        return _ICRS
-    if ucd.partition(";")[0] in _EVENT_TIMES:
-        if column.xtype == "timestamp":
-            return _CALENDAR
-        if column.unit == "d" and column.datatype == "double":
-            return _MJD
-    return None
+    """The XML ID of the coordinate or time system that a column's values are given in; None where there is none."""
+    frame, time = systems.frame(column), systems.time(column)
+    if frame is not None:
+        return f"_{frame.lower()}"
+    if time is None:
+        return None
+    name = _ORIGIN_NAMES.get(time.origin) or f"from_{time.origin}"
+    is_usual = (time.scale, time.position) == ("UTC", "TOPOCENTER")
+    return f"_{name}" if is_usual else f"_{name}_{time.scale}_{time.position}".lower()
+
+
+def _system_element(identifier: str, column: Column, version: str) -> etree._Element:
+    """The COOSYS or TIMESYS (VOTable 1.4 §3.1 and §3.2) that a column refers to."""
+    frame, time = systems.frame(column), systems.time(column)
+    if frame is not None:
+        attributes = {"system": frame} if version >= "1.5" else _FRAMES_1_4.get(frame, {"system": frame})
+        return etree.Element("COOSYS", {"ID": identifier, **attributes})
+    assert time is not None
+    # Without an origin: the calendar has its own.
+    begun = {"timeorigin": origin} if (origin := systems.origin(time)) else {}
+    return etree.Element("TIMESYS", {"ID": identifier, **begun, "timescale": time.scale, "refposition": time.position})
 
 
 def _field(column: Column, identifier: str, system: str | None, serialization: Serialization) -> etree._Element:
@@ -247,9 +261,37 @@ def _field(column: Column, identifier: str, system: str | None, serialization: S
     element = etree.Element("FIELD", {name: permitted(value) for name, value in attributes.items() if value})
     if column.description:
         etree.SubElement(element, "DESCRIPTION").text = permitted(column.description)
-    if serialization == "BINARY" and column.nullable and datatype in binary.NULL_VALUES:
-        etree.SubElement(element, "VALUES", null=str(binary.NULL_VALUES[datatype]))
+    if serialization == "BINARY" and (null := binary.null_value(column)) is not None:
+        etree.SubElement(element, "VALUES", null=str(null))
     return element
+
+
+@lru_cache(maxsize=512)
+def _heading(text: str) -> bytes:
+    if not text:
+        return b""
+    element = etree.Element("DESCRIPTION")
+    element.text = permitted(text)
+    return _string(element).encode()
+
+
+@lru_cache(maxsize=512)
+def _descriptor(columns: tuple[Column, ...], service: Descriptor) -> bytes:
+    """A service descriptor; nothing where the column that it needs is not there."""
+    places = [place for place, column in enumerate(columns) if column.name == service.column]
+    if service.column and not places:
+        return b""
+    resource = etree.Element("RESOURCE", type="meta", utype="adhoc:service")
+    resource.text = "\n"
+    etree.SubElement(resource, "DESCRIPTION").text = permitted(service.description)
+    for name, value in (("standardID", service.standard), ("accessURL", service.url)):
+        etree.SubElement(resource, "PARAM", name=name, datatype="char", arraysize="*", value=permitted(value))
+    group = etree.SubElement(resource, "GROUP", name="inputParams")
+    attributes = {"name": "ID", "datatype": "char", "arraysize": "*", "value": permitted(service.value)}
+    if places:
+        attributes["ref"] = identifiers(columns)[places[0]]
+    etree.SubElement(group, "PARAM", attributes)
+    return _string(resource).encode()
 
 
 @lru_cache(maxsize=512)

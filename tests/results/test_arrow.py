@@ -9,10 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from astropy.io import votable as astropy_votable
 from hypothesis import given, settings
-from result_cells import Sample, as_text, check, sample, samples
 
 from km3vo.results import arrow
 from km3vo.results.stream import Info, Result, arrow_type
+from tests.support.cells import Sample, as_text, check, sample, samples
 
 QUICK = settings(max_examples=60, deadline=None)
 

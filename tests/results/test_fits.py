@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from astropy.io import fits as astropy_fits
 from hypothesis import given, settings
-from result_cells import Sample, as_text, same, sample, samples
 
 from km3vo.catalog.model import Column
 from km3vo.errors import DataError
 from km3vo.results import fits
 from km3vo.results.stream import Info, Result
+from tests.support.cells import Sample, as_text, same, sample, samples
 
 
 def opened(result: Result) -> Any:

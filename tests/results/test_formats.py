@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from result_cells import sample
 
 from km3vo.errors import ParameterError
 from km3vo.results import formats
 from km3vo.results.formats import FORMATS, find
+from tests.support.cells import sample
+from tests.support.folders import ROOT
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "formats.md"
+DOCUMENT = ROOT / "docs" / "formats.md"
 
 
 @pytest.mark.parametrize(

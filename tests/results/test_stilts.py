@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from result_cells import Sample, as_text, sample
 
 from km3vo.catalog.model import Column
 from km3vo.results import formats, votable
 from km3vo.results.stream import Info, Result
+from tests.support.cells import Sample, as_text, sample
 
 pytestmark = [
     pytest.mark.client,

@@ -18,12 +18,12 @@ import pytest
 from astropy.table import Table
 from hypothesis import assume, given, settings
 from lxml import html
-from result_cells import Sample, as_text, check, same, sample, samples, xml_text
 
 from km3vo.catalog.model import Column
 from km3vo.errors import DataError
 from km3vo.results import formats
 from km3vo.results.stream import Info, Result, arrow_type
+from tests.support.cells import Sample, as_text, check, same, sample, samples, xml_text
 
 QUICK = settings(max_examples=60, deadline=None)
 
