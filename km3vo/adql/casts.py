@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING
-
-from km3vo.adql.geometry import shape_from_numbers
+from km3vo import times
+from km3vo.adql.constructors import shape_from_numbers
+from km3vo.adql.resolver import ValueResolver
 from km3vo.adql.scope import Scope
 from km3vo.adql.shapes import Kind, Shape
 from km3vo.adql.sql import Sql, integer, quoted, sql
@@ -14,118 +13,109 @@ from km3vo.adql.types import GEOMETRIES, NUMBERS, WORDS, Type
 from km3vo.adql.types import cast as typed
 from km3vo.adql.value import Value
 
-if TYPE_CHECKING:
-    from km3vo.adql.resolve import Values
-
 _TARGETS: dict[str, Type] = {"DOUBLE": "DOUBLE", "VARCHAR": "CHAR"}
-# DALI 1.1 §3.3.3, and a blank for the T.
-_TIMESTAMP = re.compile(r"\s*\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d*)?)?)?Z?\s*")
 
 
-def cast(values: Values, node: Cast, scope: Scope) -> Value:
+def cast(resolver: ValueResolver, node: Cast, scope: Scope) -> Value:
     """CAST(x AS type)"""
-    made = values.value(node.argument, scope)
+    value = resolver.value(node.argument, scope)
     target: Type = _TARGETS.get(node.target, node.target)  # type: ignore[arg-type]
     if target in GEOMETRIES:
-        return _to_geometry(values, node, made, target)
-    if made.type == "BINARY" or made.type == "ARRAY" or (made.is_geometry and target != "CHAR"):
-        raise values.error(node, f"{WORDS[made.type]} cannot be cast to {node.target}")
+        return _to_geometry(resolver, node, value, target)
+    if value.type == "BINARY" or value.type == "ARRAY" or (value.is_geometry and target != "CHAR"):
+        raise resolver.error(node, f"{WORDS[value.type]} cannot be cast to {node.target}")
     if target == "CHAR":
-        return _to_string(node, made)
+        return _to_string(node, value)
     if target == "TIMESTAMP":
-        if made.type not in ("CHAR", "TIMESTAMP", "NULL"):
-            raise values.error(node, f"{WORDS[made.type]} cannot be cast to a timestamp")
-        if isinstance(made.constant, str):
-            return timestamp(values, node, made)
-        return Value("TIMESTAMP", sql("({})::timestamp", made.sql), ucd=made.ucd)
-    if made.type == "TIMESTAMP":
-        raise values.error(node, "a timestamp cannot be cast to a number", "use ivo_to_mjd(...)")
-    constant = made.constant
+        if value.type not in ("CHAR", "TIMESTAMP", "NULL"):
+            raise resolver.error(node, f"{WORDS[value.type]} cannot be cast to a timestamp")
+        if isinstance(value.constant, str):
+            return timestamp(resolver, node, value)
+        return Value("TIMESTAMP", sql("({})::timestamp", value.sql), ucd=value.ucd, time=value.time)
+    if value.type == "TIMESTAMP":
+        raise resolver.error(node, "a timestamp cannot be cast to a number", "use ivo_to_mjd(...)")
+    constant = value.constant
     if isinstance(constant, str):
         constant = _number_in(constant, target)
         if constant is None:
-            raise values.error(node.argument, f"this string holds no number that fits {node.target}")
-    piece = made.sql
-    if made.type == "BOOLEAN":
+            raise resolver.error(node.argument, f"this string holds no number that fits {node.target}")
+    piece = value.sql
+    if value.type == "BOOLEAN":
         piece = sql("({})::int4", piece)
     return Value(
         target,
         typed(piece, target),
         constant=constant if isinstance(constant, int | float) and target == "DOUBLE" else None,
-        unit=made.unit,
-        ucd=made.ucd,
-        description=made.description or (made.column.description if made.column else None),
+        unit=value.unit,
+        ucd=value.ucd,
+        description=value.description or (value.column.description if value.column else None),
+        frame=value.frame,
+        time=value.time,
     )
 
 
-def _to_string(node: Cast, made: Value) -> Value:
+def _to_string(node: Cast, value: Value) -> Value:
     # CHAR alone is as long as the string: ADQL 2.1 leaves the choice.
-    length, piece, arraysize = node.length, as_text(made), None
+    length, piece, arraysize = node.length, as_text(value), None
     if length is not None:
         # A string that is too long is cut, one that is too short is not filled up: VOTable has no use for blanks.
         piece = sql("left({}, {})", piece, integer(length))
         arraysize = f"{length}*"
-    return Value("CHAR", piece, unicode=made.unicode, arraysize=arraysize, ucd=made.ucd)
+    return Value("CHAR", piece, unicode=value.unicode, arraysize=arraysize, ucd=value.ucd)
 
 
-def _to_geometry(values: Values, node: Cast, made: Value, target: Type) -> Value:
+def _to_geometry(resolver: ValueResolver, node: Cast, value: Value, target: Type) -> Value:
     kind: Kind = target  # type: ignore[assignment]
-    if made.type == target:
-        return made
-    if made.type == "NULL":
+    if value.type == target:
+        return value
+    if value.type == "NULL":
         return Value(target, shape=Shape(kind, dali_sql=sql("NULL::float8[]")))
-    if made.type != "CHAR":
-        raise values.error(node, f"{WORDS[made.type]} cannot be cast to {WORDS[target]}")
-    if isinstance(made.constant, str):
+    if value.type != "CHAR":
+        raise resolver.error(node, f"{WORDS[value.type]} cannot be cast to {WORDS[target]}")
+    if isinstance(value.constant, str):
         try:
-            numbers = [float(word) for word in made.constant.split()]
+            numbers = [float(word) for word in value.constant.split()]
         except ValueError:
             numbers = []
-        shape = shape_from_numbers(values, node, numbers, kind)
+        shape = shape_from_numbers(resolver, node, numbers, kind)
         return Value(target, shape=shape, unit="deg")
-    array = sql("regexp_split_to_array(btrim({}), '\\s+')::float8[]", made.sql)
+    array = sql("regexp_split_to_array(btrim({}), '\\s+')::float8[]", value.sql)
     return Value(target, shape=Shape(kind, dali_sql=array), unit="deg")
 
 
-def as_timestamp(values: Values, node: Node, made: Value) -> Value:
+def as_timestamp(resolver: ValueResolver, node: Node, value: Value) -> Value:
     """A timestamp, or a string that stands for one."""
-    if made.type == "TIMESTAMP":
-        return made
-    if isinstance(made.constant, str):
-        return timestamp(values, node, made)
-    return Value("TIMESTAMP", sql("({})::timestamp", made.sql))
+    if value.type == "TIMESTAMP":
+        return value
+    if isinstance(value.constant, str):
+        return timestamp(resolver, node, value)
+    return Value("TIMESTAMP", sql("({})::timestamp", value.sql))
 
 
-def timestamp(values: Values, node: Node, made: Value) -> Value:
+def timestamp(resolver: ValueResolver, node: Node, value: Value) -> Value:
     """A string literal as a timestamp, checked while the query is translated."""
-    written = str(made.constant)
-    from datetime import datetime
-
+    written = str(value.constant)
     try:
-        if not _TIMESTAMP.fullmatch(written):
-            raise ValueError
-        datetime.fromisoformat(written.strip().rstrip("Z").rstrip("."))
-    except ValueError:
-        raise values.error(
-            node,
-            f"'{written[:40]}' is not a timestamp",
-            "write '2025-01-31' or '2025-01-31T12:00:00.5', in UTC",
+        moment = times.moment(written)
+    except times.NotATime as wrong:
+        raise resolver.error(
+            node, f"'{written[:40]}' {wrong}", "write '2025-01-31' or '2025-01-31T12:00:00.5', in UTC"
         ) from None
     # A typed literal; a cast of a text would depend on the session and be worked out anew for each row.
-    return Value("TIMESTAMP", sql("timestamp {}", quoted(written.strip().rstrip("Z"))))
+    return Value("TIMESTAMP", sql("timestamp {}", quoted(moment.replace(tzinfo=None).isoformat())))
 
 
-def as_text(made: Value) -> Sql:
+def as_text(value: Value) -> Sql:
     """A value as a string, in the form that VOTable has for it."""
-    if made.type == "TIMESTAMP":
-        return sql("to_char({}, 'YYYY-MM-DD\"T\"HH24:MI:SS.US')", made.sql)
-    if made.type == "MOC":
-        return made.sql
-    if made.is_geometry:
-        return sql("array_to_string({}, ' ')", made.sql)
-    if made.type == "BOOLEAN":
-        return sql("({})::int4::text", made.sql)
-    return sql("({})::text", made.sql)
+    if value.type == "TIMESTAMP":
+        return sql("to_char({}, 'YYYY-MM-DD\"T\"HH24:MI:SS.US')", value.sql)
+    if value.type == "MOC":
+        return value.sql
+    if value.is_geometry:
+        return sql("array_to_string({}, ' ')", value.sql)
+    if value.type == "BOOLEAN":
+        return sql("({})::int4::text", value.sql)
+    return sql("({})::text", value.sql)
 
 
 def _number_in(written: str, target: Type) -> float | int | None:

@@ -9,7 +9,7 @@ from km3vo.adql.mistakes import mistake
 from km3vo.adql.words import RESERVED
 from km3vo.errors import AdqlError
 
-# A query this long was not typed; it is refused before anything looks at it.
+# Longer queries are refused before anything reads them.
 MAX_LENGTH = 500_000
 
 
@@ -91,8 +91,8 @@ def tokens(text: str, version: str = "2.1") -> list[Token]:
     if not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
         raise AdqlError("the query is not Unicode: half of a surrogate pair stands alone in it")
     reserved = RESERVED[version]
-    found: list[Token] = []
-    add = found.append
+    result: list[Token] = []
+    add = result.append
     match = _TOKEN.match
     at, stop = 0, len(text)
     semicolon = -1
@@ -124,15 +124,15 @@ def tokens(text: str, version: str = "2.1") -> list[Token]:
         else:
             value = value[1:-1].replace("''", "'")
             # SQL-92 §5.3: 'a' <newline> 'b' is 'ab'; on one line it is an error.
-            if found and found[-1].kind == "string" and re.search(r"[\r\n]", text[found[-1].end : start]):
-                before = found.pop()
+            if result and result[-1].kind == "string" and re.search(r"[\r\n]", text[result[-1].end : start]):
+                before = result.pop()
                 value, start = before.value + value, before.start
             add(Token("<string>", "string", value, start, at))
     at = text.find("\0")
     if at >= 0:
         raise mistake(text, at, at + 1, "there is a NUL character in the query")
     add(Token("<end>", "end", "", stop, stop))
-    return found
+    return result
 
 
 def _stray(text: str, at: int) -> AdqlError:

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING
 
-from km3vo.adql.frames import vector
-from km3vo.adql.shapes import Shape
+from km3vo.adql import healpix, transforms
+from km3vo.adql.frames import ICRS, vector
+from km3vo.adql.resolver import ValueResolver
+from km3vo.adql.shapes import Search, Shape, by_index
 from km3vo.adql.sql import Sql, double, integer, joined, quoted, sql
 from km3vo.adql.tree import Call
 from km3vo.adql.types import WORDS
 from km3vo.adql.value import Value
-
-if TYPE_CHECKING:
-    from km3vo.adql.resolve import Values
 
 Ranges = dict[int, list[tuple[int, int]]]
 
@@ -37,7 +35,7 @@ def parse(text: str) -> Ranges:
 
     Raises ValueError, with a reason, for what is none.
     """
-    found: Ranges = {}
+    ranges: Ranges = {}
     order, place = -1, 0
     while place < len(text):
         token = _TOKEN.match(text, place)
@@ -48,7 +46,7 @@ def parse(text: str) -> Ranges:
             order = int(token["order"])
             if order > MAX_ORDER:
                 raise ValueError(f"the order of a MOC is at most {MAX_ORDER}, not {order}")
-            found.setdefault(order, [])
+            ranges.setdefault(order, [])
         elif token["first"] is not None:
             first = int(token["first"])
             last = int(token["last"] or first)
@@ -56,10 +54,10 @@ def parse(text: str) -> Ranges:
                 raise ValueError("a MOC begins with an order, as in 4/30-33")
             if not first <= last < 12 * 4**order:
                 raise ValueError(f"at order {order} the cells of a MOC are numbered 0 to {12 * 4**order - 1}")
-            found[order].append((first, last))
-    if not found:
+            ranges[order].append((first, last))
+    if not ranges:
         raise ValueError("this MOC is empty, without even an order")
-    return found
+    return ranges
 
 
 def literal(cells: Ranges) -> Shape:
@@ -74,32 +72,32 @@ def literal(cells: Ranges) -> Shape:
 
 def _cover(cells: Ranges) -> tuple[Sql, ...]:
     """Circles that hold all the cells, few and small ones; none where they would be half of the sky."""
-    found: set[tuple[int, int]] = set()
+    coarse: set[tuple[int, int]] = set()
     for top in range(13):
         finer = _coarse(cells, top)
         if finer is None:
             break
-        found = finer
-    if sum(1 - math.cos(math.radians(_reach(order))) for order, _ in found) > 1:
+        coarse = finer
+    if sum(1 - math.cos(math.radians(_reach(order))) for order, _ in coarse) > 1:
         return ()
     return tuple(
         sql("scircle(centre_of_healpix_nest({}, {}), radians({}))", integer(order), integer(n), double(_reach(order)))
-        for order, n in sorted(found)
+        for order, n in sorted(coarse)
     )
 
 
 def _coarse(cells: Ranges, top: int) -> set[tuple[int, int]] | None:
     """Order and number of the cells, those of a finer order than ``top`` in those that hold them; None if many."""
-    found: set[tuple[int, int]] = set()
+    coarse: set[tuple[int, int]] = set()
     for order, ranges in cells.items():
         shift = 2 * max(order - top, 0)
         for first, last in ranges:
             if (last >> shift) - (first >> shift) >= _CIRCLES:
                 return None
-            found.update((min(order, top), n) for n in range(first >> shift, (last >> shift) + 1))
-            if len(found) > _CIRCLES:
+            coarse.update((min(order, top), n) for n in range(first >> shift, (last >> shift) + 1))
+            if len(coarse) > _CIRCLES:
                 return None
-    return found
+    return coarse
 
 
 def _reach(order: int) -> float:
@@ -116,74 +114,61 @@ def _reach(order: int) -> float:
 # ------------------------------------------------------------------------------------------- functions
 
 
-def moc(values: Values, node: Call, made: list[Value]) -> Value:
+def moc(resolver: ValueResolver, node: Call, arguments: list[Value]) -> Value:
     """MOC('4/30-33') and MOC(order, shape)"""
-    if len(made) == 1:
+    if len(arguments) == 1:
         try:
-            return _value(literal(parse(str(made[0].constant))))
+            return _value(literal(parse(str(arguments[0].constant))))
         except ValueError as error:
-            raise values.error(node.arguments[0], str(error), USAGE) from None
-    order, shape = made[0].constant, made[1].shape
+            raise resolver.error(node.arguments[0], str(error), USAGE) from None
+    order, shape = arguments[0].constant, arguments[1].shape
     assert isinstance(order, int) and shape is not None
+    shape = transforms.to(shape, ICRS)
     most = MAX_ORDER if shape.kind == "POINT" else MAX_MADE
     if not 0 <= order <= most:
-        raise values.error(node.arguments[0], f"a MOC of {WORDS[shape.kind]} is made at an order between 0 and {most}")
+        raise resolver.error(
+            node.arguments[0], f"a MOC of {WORDS[shape.kind]} is made at an order between 0 and {most}"
+        )
     if shape.is_large:
-        raise values.error(node.arguments[1], "a MOC is made of circles of up to 90 degrees")
+        raise resolver.error(node.arguments[1], "a MOC is made of circles of up to 90 degrees")
     cover: tuple[Sql, ...] = ()
     # pgSphere takes all cells that the circle touches and some of their neighbours.
     reach = (shape.radius_value or 0.0) + 3 * _reach(order)
     if shape.kind == "CIRCLE" and shape.radius_value is not None and shape.center is not None and reach < 60:
         cover = (sql("scircle({}, radians({}))", shape.center.sphere, double(reach)),)
-    sphere = off_borders(shape) if shape.kind == "POINT" else shape.sphere
-    return _value(Shape("MOC", sql("smoc({}, {})", integer(order), sphere), cover=cover))
+    made = _cell(order, shape) if shape.kind == "POINT" else sql("smoc({}, {})", integer(order), shape.sphere)
+    return _value(Shape("MOC", made, cover=cover))
 
 
-def union(values: Values, node: Call, made: list[Value]) -> Value:
+def union(resolver: ValueResolver, node: Call, arguments: list[Value]) -> Value:
     """gavo_mocunion"""
-    a, b = _pair(made)
+    a, b = _pair(arguments)
     cover = a.cover + b.cover if a.cover and b.cover else ()
     return _value(Shape("MOC", sql("({} | {})", a.sphere, b.sphere), cover=cover))
 
 
-def intersection(values: Values, node: Call, made: list[Value]) -> Value:
+def intersection(resolver: ValueResolver, node: Call, arguments: list[Value]) -> Value:
     """gavo_mocintersect"""
-    a, b = _pair(made)
+    a, b = _pair(arguments)
     return _value(Shape("MOC", sql("({} & {})", a.sphere, b.sphere), cover=a.cover or b.cover))
 
 
-def contains(point: Shape, whole: Shape) -> Sql:
+def contains(point: Shape, whole: Shape) -> Search:
     """Whether a point is in a MOC, asked as if it were one itself: pgSphere 1.2's spoint <@ smoc loses some points."""
-    inside = sql("(smoc(29, {}) && {})", off_borders(point), whole.sphere)
+    inside = sql("({} && {})", _cell(MAX_ORDER, point), whole.sphere)
     if not point.indexed or not whole.cover:
-        return inside
+        return Search(inside)
     near = [sql("{} <@ {}", point.sphere, circle) for circle in whole.cover]
-    return sql("(({}) AND {})", joined(" OR ", near), inside)
+    return by_index(sql("(({}) AND {})", joined(" OR ", near), inside), point)
 
 
-# On the sky, in degrees: a little more than pgSphere's 1e-9 rad, and a step that leads out of that.
-_OFF_BORDERS = (
-    "(CASE WHEN abs({0} - 45 * round({0} / 45)) * greatest(cosd({1}), 5e-09) < 5.8e-08 OR abs({1}) > 89.999999999"
-    " THEN spoint(radians({0} + 1.2e-07 / greatest(cosd({1}), 5e-09)),"
-    " radians(greatest(least({1}, 89.999999999), -89.999999999))) ELSE {2} END)"
-)
+def _cell(order: int, point: Shape) -> Sql:
+    """The MOC of the pixel that holds a point."""
+    return sql("('{}/' || ({})::text)::smoc", integer(order), healpix.index(integer(order), point))
 
 
-def off_borders(point: Shape) -> Sql:
-    """An spoint for pgSphere's HEALPix functions, moved by less than a milliarcsecond where they would be wrong.
-
-    For points at the north pole, and for those at a longitude of 0, 90, 180 and 270 degrees in the northern cap, they
-    name a cell at the other side of the sky; so at (45, 0) and (135, 0). There cells meet: the next point to the east
-    is in one that is right.
-    """
-    if point.coordinates is not None:
-        return sql(_OFF_BORDERS, *point.coordinates, point.sphere)
-    made = sql(_OFF_BORDERS, sql("degrees(long(p.s))"), sql("degrees(lat(p.s))"), sql("p.s"))
-    return sql("(SELECT {} FROM (SELECT {} AS s OFFSET 0) AS p)", made, point.sphere)
-
-
-def _pair(made: list[Value]) -> tuple[Shape, Shape]:
-    one, other = (value.shape for value in made)
+def _pair(arguments: list[Value]) -> tuple[Shape, Shape]:
+    one, other = (value.shape for value in arguments)
     assert one is not None and other is not None
     return one, other
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from km3vo.adql.frames import Frame, frame
+from km3vo.adql.frames import Frame, system
 
 USAGE = "write 'POSITION ICRS 10 20', 'CIRCLE ICRS 10 20 1', 'BOX ICRS 10 20 2 2' or 'POLYGON ICRS 1 2 3 4 5 6'"
 
@@ -13,7 +13,7 @@ _KINDS = {"POSITION": "POINT"}
 
 
 def parse(text: str) -> tuple[str, list[float], Frame | None]:
-    """Read a region: POINT, CIRCLE, BOX or POLYGON, its numbers in degrees, and its frame (None for ICRS).
+    """Read a region: POINT, CIRCLE, BOX or POLYGON, its numbers in degrees, and its frame (None if it names none).
 
     Raises ValueError with a reason.
     """
@@ -38,6 +38,6 @@ def parse(text: str) -> tuple[str, list[float], Frame | None]:
     if not least <= len(numbers) <= most or (kind == "POLYGON" and len(numbers) % 2):
         raise ValueError(f"{len(numbers)} numbers do not make a {kind}")
     try:
-        return kind, numbers, frame(" ".join(words[1:]))
+        return kind, numbers, system(" ".join(words[1:]))
     except KeyError as error:
         raise ValueError(f"REGION does not know the coordinate system {str(error.args[0])[:40]}") from None

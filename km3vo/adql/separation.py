@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from km3vo.adql.shapes import Shape, antipode, is_plain, known
+from km3vo.adql.shapes import Search, Shape, antipode, by_index, is_plain, known
 from km3vo.adql.sql import Sql, double, joined, sql
 
 Closer = Literal["<", "<="]
@@ -41,7 +41,9 @@ def distance(a: Shape, b: Shape) -> Sql:
     return sql(_SEPARATION_OF_LONG, sql(_SEPARATION, *elements), a.dali, b.dali)
 
 
-def closer(a: Shape, b: Shape, operator: Closer, radius: Sql, value: float | None, negative: Sql | None = None) -> Sql:
+def closer(
+    a: Shape, b: Shape, operator: Closer, radius: Sql, value: float | None, negative: Sql | None = None
+) -> Search:
     """Whether two points are closer than a radius in degrees, by the index of either; NULL where one of them is.
 
     ``value`` is the radius where it is constant, ``negative`` what to make of one that is below 0; nothing if absent.
@@ -49,54 +51,58 @@ def closer(a: Shape, b: Shape, operator: Closer, radius: Sql, value: float | Non
     either side both are printed, for the planner to choose.
     """
     if value is not None and value >= 180 and operator == "<=":
-        return known(True, a, b)
+        return Search(known(True, a, b))
     sides = [side for side in ((a, b), (b, a)) if side[0].indexed]
     if not sides and value is not None:
         sides = [(a, b)]  # a circle is quicker than the formula even so
-    near = [_near("<@", one, other, radius, value, negative) for one, other in sides]
-    found = [piece for piece in near if piece is not None]
-    if not found and negative is not None and value is None:
+    near = []
+    for one, other in sides:
+        candidates = _near("<@", one, other, radius, value, negative)
+        if candidates is not None:
+            near.append(by_index(candidates, one))
+    if not near and negative is not None and value is None:
         radius = sql("(CASE WHEN {0} < 0 THEN {1} ELSE {0} END)", radius, negative)
-    return _decided(found, a, b, operator, radius)
+    return _decided(near, a, b, operator, radius)
 
 
-def inside(point: Shape, circle: Shape, operator: Closer = "<=") -> Sql:
+def inside(point: Shape, circle: Shape, operator: Closer = "<=") -> Search:
     """Whether a point is in a stored circle with an index of its own."""
     center, radius = circle.disc
     near = sql("{} && scircle({}, radians(1e-05))", circle.sphere, point.sphere)
-    return _decided([near], point, center, operator, radius)
+    return _decided([by_index(near, circle)], point, center, operator, radius)
 
 
-def _decided(near: list[Sql], a: Shape, b: Shape, operator: Closer, radius: Sql) -> Sql:
+def _decided(near: list[Search], a: Shape, b: Shape, operator: Closer, radius: Sql) -> Search:
     """Candidates, and the last word on them."""
     exact = sql(_CLOSER[operator], distance(a, b), radius)
     if "random()" in exact or not is_plain(radius):
-        return exact  # in two places it would be two numbers
+        return Search(exact)  # in two places it would be two numbers
     decided = sql("({} <-> {} < radians({} - 1e-05) OR {})", a.sphere, b.sphere, radius, exact)
-    return sql("({})", joined(" AND ", [*near, decided]))
+    condition = sql("({})", joined(" AND ", [*(candidates.condition for candidates in near), decided]))
+    return Search(condition, frozenset().union(*(candidates.positions for candidates in near)))
 
 
-def circles_intersect(a: Shape, b: Shape) -> Sql:
+def circles_intersect(a: Shape, b: Shape) -> Search:
     """INTERSECTS of two circles of any radius."""
     (p, r), (q, s) = a.disc, b.disc
     return _decided(_touching(a, b), p, q, "<=", sql("({} + {})", r, s))
 
 
-def circle_contains(inner: Shape, outer: Shape) -> Sql:
+def circle_contains(inner: Shape, outer: Shape) -> Search:
     """Whether a circle is in another, both of any radius."""
     (p, r), (q, s) = inner.disc, outer.disc
     if outer.radius_value is not None and outer.radius_value >= 180:
-        return known(True, inner, outer)
+        return Search(known(True, inner, outer))
     return _decided(_touching(inner, outer), p, q, "<=", sql("({} - {})", s, r))
 
 
-def _touching(a: Shape, b: Shape) -> list[Sql]:
+def _touching(a: Shape, b: Shape) -> list[Search]:
     """That two circles intersect, nearly, by the index of either; nothing where there is none."""
     for one, other in ((a, b), (b, a)):
         if one.indexed:
             center, radius = other.disc
             near = _near("&&", one, center, radius, other.radius_value, sql("sqrt({})", radius))
-            return [] if near is None else [near]
+            return [] if near is None else [by_index(near, one)]
     return []
 
 

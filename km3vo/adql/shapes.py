@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
+from km3vo.adql.frames import ICRS, Frame
 from km3vo.adql.sql import Sql, double, joined, quoted, sql
 
 Kind = Literal["POINT", "CIRCLE", "POLYGON", "MOC"]
@@ -20,6 +21,26 @@ Vertex = tuple[float, float]
 HALF_SKY = 2 * math.pi * math.degrees(1) ** 2
 
 
+class Position(NamedTuple):
+    """A position, or a circle, that a table stores with a spatial index.
+
+    Attributes:
+        table: name of the table, in its parts.
+        columns: the columns that hold it: longitude and latitude, and of a circle the radius; or one with points.
+    """
+
+    table: tuple[str, ...]
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """A condition on shapes, and the stored positions by whose index it can be answered."""
+
+    condition: Sql
+    positions: frozenset[Position] = frozenset()
+
+
 @dataclass(slots=True)
 class Shape:
     """A geometry in a query.
@@ -27,7 +48,8 @@ class Shape:
     Attributes:
         kind: what it is.
         sphere_sql, dali_sql: its forms, where they are known; ask for ``sphere`` and ``dali``.
-        indexed: whether ``sphere`` is a column with a GiST index.
+        indexed: whether ``sphere`` is a column that may have a GiST index.
+        position: the stored position that it is, if ``sphere`` is the column of one.
         vertices: (longitude, latitude) of a constant point or polygon, degrees.
         coordinates: longitude and latitude of a point in degrees, where they are short enough to be written several
             times; the latitude is one, or an error.
@@ -35,12 +57,16 @@ class Shape:
         center, radius: of circles that were written as such; degrees. ``disc`` gives them for all.
         radius_value: the radius where it is constant.
         cover: scircles that a MOC lies in, if any are known.
+        frame: what its coordinates are in; ICRS where nothing is known.
+        stated: the frames that the query says it is in, if it says so: ``frame``, and the one it was written in.
+        icrs: the same shape in ICRS, if it was turned from there.
     """
 
     kind: Kind
     sphere_sql: Sql | None = None
     dali_sql: Sql | None = None
     indexed: bool = False
+    position: Position | None = None
     vertices: tuple[Vertex, ...] | None = None
     coordinates: tuple[Sql, Sql] | None = None
     origin: tuple[str, str, str] | None = None
@@ -48,6 +74,9 @@ class Shape:
     radius: Sql | None = None
     radius_value: float | None = None
     cover: tuple[Sql, ...] = ()
+    frame: Frame = ICRS
+    stated: tuple[Frame, ...] = ()
+    icrs: Shape | None = None
 
     @property
     def is_large(self) -> bool:
@@ -55,12 +84,12 @@ class Shape:
         return self.radius_value is not None and self.radius_value > 90
 
     @property
-    def given(self) -> Sql | None:
+    def presence(self) -> Sql | None:
         """SQL that is NULL exactly when the shape is; None when it never is."""
         if self.vertices:
             return None
         if self.center is not None and self.radius_value is not None:
-            return self.center.given
+            return self.center.presence
         return self.sphere
 
     @property
@@ -94,8 +123,8 @@ class Shape:
         if self.kind == "CIRCLE" and self.center is not None and self.radius is not None:
             return sql("scircle({}, {})", self.center.sphere, _radians(self.radius, self.radius_value))
         assert self.dali_sql is not None
-        made = sql(_FROM_DALI[self.kind], *[self.dali_sql] * _FROM_DALI[self.kind].count("{}"))
-        return polygon_through(made) if self.kind == "POLYGON" else made
+        sphere = sql(_FROM_DALI[self.kind], *[self.dali_sql] * _FROM_DALI[self.kind].count("{}"))
+        return polygon_through(sphere) if self.kind == "POLYGON" else sphere
 
     def _dali(self) -> Sql:
         if self.vertices:
@@ -105,14 +134,19 @@ class Shape:
             center = self.center
             if center.vertices:
                 (lon, lat) = center.vertices[0]
-                made = sql("ARRAY[{}, {}, ({})::float8]", double(lon % 360), double(lat), self.radius)
-                return made if self.radius_value is not None else guarded(self.radius, made)
-            made = sql("({} || ({})::float8)", center.dali, self.radius)
-            made = made if self.radius_value is not None else guarded(self.radius, made)
-            return made if center.given is None else guarded(center.given, made)
+                array = sql("ARRAY[{}, {}, ({})::float8]", double(lon % 360), double(lat), self.radius)
+                return array if self.radius_value is not None else guarded(self.radius, array)
+            array = sql("({} || ({})::float8)", center.dali, self.radius)
+            array = array if self.radius_value is not None else guarded(self.radius, array)
+            return array if center.presence is None else guarded(center.presence, array)
         piece = self.sphere
         template = _TO_DALI[self.kind]
         return sql(template, *[piece] * template.count("{}"))
+
+
+def by_index(condition: Sql, *shapes: Shape) -> Search:
+    """A condition for which the index of any of these shapes may be searched."""
+    return Search(condition, frozenset(shape.position for shape in shapes if shape.position is not None))
 
 
 def is_plain(piece: Sql) -> bool:
@@ -125,9 +159,9 @@ def flushed(degrees: float) -> float:
     return float(degrees) if abs(degrees) > 1e-200 else 0.0
 
 
-def guarded(given: Sql, piece: Sql) -> Sql:
-    """``piece``, or NULL where ``given`` is: an array of NULLs is not NULL."""
-    return sql("(CASE WHEN ({}) IS NOT NULL THEN {} END)", given, piece)
+def guarded(presence: Sql, piece: Sql) -> Sql:
+    """``piece``, or NULL where ``presence`` is: an array of NULLs is not NULL."""
+    return sql("(CASE WHEN ({}) IS NOT NULL THEN {} END)", presence, piece)
 
 
 _TO_DALI = {
@@ -166,10 +200,10 @@ def polygon_through(corners: Sql) -> Sql:
 
 def published(shape: Shape) -> Shape:
     """A shape made of its DALI form alone, as it stands in GROUP BY: nothing else is grouped."""
-    made = Shape(shape.kind, dali_sql=shape.dali)
+    grouped = Shape(shape.kind, dali_sql=shape.dali, frame=shape.frame, stated=shape.stated)
     if shape.kind == "POINT":
-        made.coordinates = sql("({})[1]", shape.dali), sql("({})[2]", shape.dali)
-    return made
+        grouped.coordinates = sql("({})[1]", shape.dali), sql("({})[2]", shape.dali)
+    return grouped
 
 
 def point_at(lon: float, lat: float) -> Shape:
@@ -184,19 +218,19 @@ def point_at(lon: float, lat: float) -> Shape:
 
 def point_from(array: Sql) -> Shape:
     """A point in DALI's form."""
-    made = Shape("POINT", dali_sql=array)
+    point = Shape("POINT", dali_sql=array)
     if is_plain(array):
         latitude = sql("(({})[2] + 0 * sqrt(90 - abs(({})[2])))", array, array)
-        made.coordinates = sql("({})[1]", array), latitude
-    return made
+        point.coordinates = sql("({})[1]", array), latitude
+    return point
 
 
 def point_in(sphere: Sql) -> Shape:
     """A point in pgSphere's form."""
-    made = Shape("POINT", sphere)
+    point = Shape("POINT", sphere)
     if is_plain(sphere):
-        made.coordinates = sql("degrees(long({}))", sphere), sql("degrees(lat({}))", sphere)
-    return made
+        point.coordinates = sql("degrees(long({}))", sphere), sql("degrees(lat({}))", sphere)
+    return point
 
 
 def antipode(point: Shape) -> Sql:
@@ -219,8 +253,8 @@ def known(answer: bool, *shapes: Shape) -> Sql:
     """An answer that does not depend on the shapes, but is NULL where one of them is."""
     truth = sql("TRUE") if answer else sql("FALSE")
     for shape in shapes:
-        if shape.given is not None:
-            truth = guarded(shape.given, truth)
+        if shape.presence is not None:
+            truth = guarded(shape.presence, truth)
     return truth
 
 

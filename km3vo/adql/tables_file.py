@@ -10,19 +10,20 @@ import json
 from pathlib import Path
 from typing import Any
 
-from km3vo.adql.sources import Source, Sources
-from km3vo.catalog.column import Column
+from km3vo.adql.query_tables import QueryTable, QueryTables
+from km3vo.column import Column
 from km3vo.errors import SetupError
 
 _SPHERE = ("spoint", "scircle", "spoly")
 
 
-def read_groups(path: Path) -> dict[str, Sources]:
+def read_groups(path: Path) -> dict[str, QueryTables]:
     """The tables in a file, by group. Raises SetupError when it is not of that form."""
     try:
         groups = json.loads(path.read_text(encoding="utf-8"))["schemas"]
         return {
-            name: Sources(_source(table, columns) for table, columns in group.items()) for name, group in groups.items()
+            name: QueryTables(_table(table, columns) for table, columns in group.items())
+            for name, group in groups.items()
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise SetupError(
@@ -31,9 +32,9 @@ def read_groups(path: Path) -> dict[str, Sources]:
         ) from None
 
 
-def _source(table: str, columns: dict[str, dict[str, Any]]) -> Source:
+def _table(table: str, columns: dict[str, dict[str, Any]]) -> QueryTable:
     name = relation(table)
-    return Source(
+    return QueryTable(
         name=name,
         relation=name,
         columns=tuple(

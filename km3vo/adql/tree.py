@@ -53,84 +53,84 @@ class Name:
 
 
 @dataclass(slots=True, eq=False, repr=False)
-class Value(Node):
+class ValueNode(Node):
     """<value_expression>"""
 
 
 @dataclass(slots=True, eq=False, repr=False)
-class Number(Value):
+class Number(ValueNode):
     """<unsigned_numeric_literal>, as written."""
 
     text: str
 
 
 @dataclass(slots=True, eq=False, repr=False)
-class String(Value):
+class String(ValueNode):
     """<character_string_literal>, without its quotes."""
 
     text: str
 
 
 @dataclass(slots=True, eq=False, repr=False)
-class Null(Value):
+class Null(ValueNode):
     """The word NULL as a value."""
 
 
 @dataclass(slots=True, eq=False, repr=False)
-class ColumnRef(Value):
+class ColumnRef(ValueNode):
     """<column_reference>: up to three qualifiers and a column."""
 
     parts: tuple[Name, ...]
 
 
 @dataclass(slots=True, eq=False, repr=False)
-class Call(Value):
+class Call(ValueNode):
     """A function with its arguments; ``name`` is in capitals. A coordinate system in front is kept apart."""
 
     name: str
-    arguments: list[Value]
-    system: Value | None = None
+    arguments: list[ValueNode]
+    system: ValueNode | None = None
 
 
 @dataclass(slots=True, eq=False, repr=False)
-class Aggregate(Value):
+class Aggregate(ValueNode):
     """<set_function_specification>; ``argument`` is None for COUNT(*)."""
 
     name: str
-    argument: Value | None
+    argument: ValueNode | None
     distinct: bool = False
 
 
 @dataclass(slots=True, eq=False, repr=False)
-class Cast(Value):
+class Cast(ValueNode):
     """<cast_specification>; ``target`` in capitals, ``length`` for CHAR(n) and VARCHAR(n)."""
 
-    argument: Value
+    argument: ValueNode
     target: str
     length: int | None = None
 
 
 @dataclass(slots=True, eq=False, repr=False)
-class Signed(Value):
+class Signed(ValueNode):
     """<factor> with a sign."""
 
     sign: str
-    argument: Value
+    argument: ValueNode
 
 
 @dataclass(slots=True, eq=False, repr=False)
-class Chain(Value):
+class Chain(ValueNode):
     """Operators of one precedence, to be worked off from the left: + and -, or * and /, or ||."""
 
-    first: Value
-    rest: list[tuple[str, Value]]
+    first: ValueNode
+    rest: list[tuple[str, ValueNode]]
 
 
 @dataclass(slots=True, eq=False, repr=False)
-class Parenthesis(Value):
+class Parenthesis(ValueNode):
     """A value in parentheses."""
 
-    argument: Value
+    argument: ValueNode
 
 
 # ------------------------------------------------------------------------------------------ conditions
@@ -146,8 +146,8 @@ class Comparison(Condition):
     """<comparison_predicate>; != is kept as <>."""
 
     operator: str
-    left: Value
-    right: Value
+    left: ValueNode
+    right: ValueNode
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -176,9 +176,9 @@ class Grouped(Condition):
 class Between(Condition):
     """<between_predicate>"""
 
-    argument: Value
-    low: Value
-    high: Value
+    argument: ValueNode
+    low: ValueNode
+    high: ValueNode
     negated: bool = False
 
 
@@ -186,8 +186,8 @@ class Between(Condition):
 class In(Condition):
     """<in_predicate>"""
 
-    argument: Value
-    choices: list[Value] | Query
+    argument: ValueNode
+    choices: list[ValueNode] | Query
     negated: bool = False
 
 
@@ -196,8 +196,8 @@ class Like(Condition):
     """<like_predicate>; ``operator`` is LIKE or ILIKE."""
 
     operator: str
-    argument: Value
-    pattern: Value
+    argument: ValueNode
+    pattern: ValueNode
     negated: bool = False
 
 
@@ -230,7 +230,7 @@ class Star(Node):
 class Item(Node):
     """<derived_column>: a value and perhaps its name."""
 
-    value: Value
+    value: ValueNode
     alias: Name | None = None
 
 
@@ -269,7 +269,7 @@ From = TableRef | Derived | Join
 class Order(Node):
     """<order_by_term>"""
 
-    value: Value
+    value: ValueNode
     descending: bool = False
 
 
@@ -282,7 +282,7 @@ class Select(Node):
     distinct: bool = False
     top: int | None = None
     where: Condition | None = None
-    group: list[Value] = field(default_factory=list)
+    group: list[ValueNode] = field(default_factory=list)
     having: Condition | None = None
 
 

@@ -2,64 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterator
 
-from km3vo.adql.sql import Sql, sql
-from km3vo.catalog.column import Column, Datatype
+from km3vo.adql.sql import Sql, sql, type_name
+from km3vo.column import Column
+from km3vo.datatypes import DATATYPES, XTYPES, AdqlType, Datatype
 
-Type = Literal[
-    "SMALLINT",
-    "INTEGER",
-    "BIGINT",
-    "REAL",
-    "DOUBLE",
-    "CHAR",
-    "TIMESTAMP",
-    "BOOLEAN",
-    "POINT",
-    "CIRCLE",
-    "POLYGON",
-    "MOC",
-    "ARRAY",
-    "BINARY",
-    "NULL",
-]
+Type = AdqlType
 
 INTEGERS: tuple[Type, ...] = ("SMALLINT", "INTEGER", "BIGINT")
 NUMBERS: tuple[Type, ...] = (*INTEGERS, "REAL", "DOUBLE")
 GEOMETRIES: tuple[Type, ...] = ("POINT", "CIRCLE", "POLYGON", "MOC")
-
-# As VOTable has them: datatype, arraysize, xtype.
-_VOTABLE: dict[Type, tuple[Datatype, str | None, str | None]] = {
-    "SMALLINT": ("short", None, None),
-    "INTEGER": ("int", None, None),
-    "BIGINT": ("long", None, None),
-    "REAL": ("float", None, None),
-    "DOUBLE": ("double", None, None),
-    "CHAR": ("char", "*", None),
-    "TIMESTAMP": ("char", "*", "timestamp"),
-    "BOOLEAN": ("boolean", None, None),
-    "POINT": ("double", "2", "point"),
-    "CIRCLE": ("double", "3", "circle"),
-    "POLYGON": ("double", "*", "polygon"),
-    "MOC": ("char", "*", "moc"),
-    "ARRAY": ("int", "*", None),
-    "NULL": ("char", "*", None),
-}
-
-_FROM_VOTABLE: dict[str, Type] = {
-    "boolean": "BOOLEAN",
-    "unsignedByte": "SMALLINT",
-    "short": "SMALLINT",
-    "int": "INTEGER",
-    "long": "BIGINT",
-    "float": "REAL",
-    "double": "DOUBLE",
-}
-
-_GEOMETRY_XTYPES: dict[str, Type] = {"point": "POINT", "circle": "CIRCLE", "polygon": "POLYGON"}
-
-_TEXT_XTYPES: dict[str, Type] = {"timestamp": "TIMESTAMP", "moc": "MOC"}
 
 # In words, for messages.
 WORDS: dict[Type, str] = {
@@ -86,16 +39,29 @@ def votable(type_: Type) -> tuple[Datatype, str | None, str | None]:
     return _VOTABLE[type_]
 
 
+def _votable() -> Iterator[tuple[Type, tuple[Datatype, str | None, str | None]]]:
+    for datatype, known in reversed(DATATYPES.items()):
+        yield known.adql, (datatype, "*" if known.postgres == "text" else None, None)
+    for name, xtype in XTYPES.items():
+        if xtype.adql is not None:
+            yield xtype.adql, (xtype.datatypes[0], xtype.arraysize, name)
+    yield "ARRAY", ("int", "*", None)
+    yield "NULL", ("char", "*", None)
+
+
+_VOTABLE = dict(_votable())
+
+
 def of_column(column: Column) -> Type:
     """The type of a published or uploaded column."""
-    if column.datatype in ("char", "unicodeChar"):
-        return _TEXT_XTYPES.get(column.xtype or "", "CHAR")
+    xtype = XTYPES.get(column.xtype) if column.xtype else None
+    # Geometries may be float or double (DALI 1.1 §3.3). Physically they are float8[] all the same.
+    special = xtype.adql if xtype is not None and column.is_string == ("char" in xtype.datatypes) else None
+    if column.is_string:
+        return special or "CHAR"
     if column.arraysize in (None, "", "1"):
-        return _FROM_VOTABLE[column.datatype]
-    if column.datatype == "unsignedByte":
-        return "BINARY"
-    # DALI 1.1 §3.3: float or double. Physically they are float8[] all the same.
-    return _GEOMETRY_XTYPES.get(column.xtype or "", "ARRAY")
+        return DATATYPES[column.datatype].adql
+    return "BINARY" if column.datatype == "unsignedByte" else special or "ARRAY"
 
 
 def wider(a: Type, b: Type) -> Type:
@@ -112,36 +78,22 @@ def wider(a: Type, b: Type) -> Type:
 def null(column: Column) -> Sql:
     """NULL of the PostgreSQL type that a column declares."""
     type_ = of_column(column)
-    if type_ in _CASTS:
-        return sql(_CASTS[type_], sql("NULL"))
+    if type_ in _STORED:
+        return sql("(NULL)::{}", _STORED[type_])
     if type_ == "BINARY":
         return sql("NULL::bytea")
-    return sql(_NULL_ARRAYS[column.datatype])
+    return sql("NULL::{}[]", type_name(DATATYPES[column.datatype].postgres))
 
 
 def cast(piece: Sql, type_: Type) -> Sql:
     """A scalar as exactly the PostgreSQL type that its column declares."""
-    return sql(_CASTS[type_], piece)
+    return sql("({})::{}", piece, _STORED[type_])
 
 
-_CASTS: dict[Type, str] = {
-    "SMALLINT": "({})::int2",
-    "INTEGER": "({})::int4",
-    "BIGINT": "({})::int8",
-    "REAL": "({})::float4",
-    "DOUBLE": "({})::float8",
-    "CHAR": "({})::text",
-    "TIMESTAMP": "({})::timestamp",
-    "BOOLEAN": "({})::bool",
-    "MOC": "({})::text",
-    "NULL": "({})::text",
-}
-
-_NULL_ARRAYS: dict[str, str] = {
-    "boolean": "NULL::bool[]",
-    "short": "NULL::int2[]",
-    "int": "NULL::int4[]",
-    "long": "NULL::int8[]",
-    "float": "NULL::float4[]",
-    "double": "NULL::float8[]",
+# PostgreSQL's types of scalars; a value that is nothing but NULL is declared a string.
+_STORED: dict[Type, Sql] = {
+    **{known.adql: type_name(known.postgres) for known in DATATYPES.values()},
+    "TIMESTAMP": type_name("timestamp"),
+    "MOC": type_name("text"),
+    "NULL": type_name("text"),
 }

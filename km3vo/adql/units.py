@@ -85,7 +85,7 @@ def quotient(a: str | None, b: str | None) -> str | None:
     if b is None or a == b:
         return None if b is not None else a
     other = _parsed(b)
-    one = _parsed(a) if a is not None else 1
+    one = _parsed(a or "")  # the empty unit is that of pure numbers
     return None if one is None or other is None else _shown(one / other)
 
 

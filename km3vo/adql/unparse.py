@@ -36,7 +36,7 @@ from km3vo.adql.tree import (
     Star,
     String,
     TableRef,
-    Value,
+    ValueNode,
 )
 
 
@@ -112,7 +112,7 @@ def _table(node: From) -> str:
     return text
 
 
-def _value(node: Value) -> str:
+def _value(node: ValueNode) -> str:
     match node:
         case Number():
             return node.text

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from km3vo.adql.shapes import Shape
+from km3vo.adql.shapes import Search, Shape
 from km3vo.adql.sql import Sql
 from km3vo.adql.types import GEOMETRIES, INTEGERS, NUMBERS, Type, of_column, votable
-from km3vo.catalog.column import Column
+from km3vo.column import Column, TimeSystem
 
 
 @dataclass(slots=True)
@@ -25,13 +26,18 @@ class Value:
         name: what to call it in a result if the query gives no name.
         unit, ucd, description, unicode: as far as they can be derived.
         arraysize: of strings of known length.
+        texts: how many texts of tables a string is put together from.
+        nullable: whether it may be NULL. Of columns only it is known that they are not.
+        frame: of coordinates, the frame that they are in; of geometries, the shape knows. None if there is none.
+        time: of times, what they are counted from; None if that is not known.
+        size: of columns of subqueries, characters of the expression that PostgreSQL may put in their place.
     """
 
     type: Type
     piece: Sql | None = None
     shape: Shape | None = None
     constant: float | int | str | None = None
-    truth: Sql | None = None
+    truth: Search | None = None
     column: Column | None = None
     origin: tuple[str, str] | None = None
     name: str = ""
@@ -40,6 +46,11 @@ class Value:
     description: str | None = None
     unicode: bool = False
     arraysize: str | None = None
+    texts: int = 1
+    nullable: bool = True
+    frame: str | None = None
+    time: TimeSystem | None = None
+    size: int = 0
 
     @property
     def sql(self) -> Sql:
@@ -64,9 +75,8 @@ class Value:
     def described(self, name: str, physical: str) -> Column:
         """The column of a result or subquery that holds it. A plain column keeps all its metadata."""
         if self.column is not None:
-            if self.column.name == name and self.column.sql == physical:
-                return self.column
-            return replace(self.column, name=name, sql=physical)
+            same = (name, physical, self.nullable) == (self.column.name, self.column.sql, self.column.nullable)
+            return self.column if same else replace(self.column, name=name, sql=physical, nullable=self.nullable)
         datatype, arraysize, xtype = votable(self.type)
         if self.type == "CHAR":
             datatype = "unicodeChar" if self.unicode else "char"
@@ -81,8 +91,15 @@ class Value:
             unit=self.unit,
             ucd=self.ucd,
             description=self.description,
+            nullable=self.nullable,
+            frame=self.frame if self.shape is None else self.shape.frame.name,
+            time=self.time,
             sql=physical,
         )
+
+    def alike(self, type_: Type, piece: Sql, name: str = "") -> Value:
+        """A value with the meaning of this one: unit, UCD, frame and time system."""
+        return Value(type_, piece, name=name, unit=self.unit, ucd=self.ucd, frame=self.frame, time=self.time)
 
 
 def of(column: Column, piece: Sql, origin: tuple[str, str] | None = None) -> Value:
@@ -96,4 +113,17 @@ def of(column: Column, piece: Sql, origin: tuple[str, str] | None = None) -> Val
         unit=column.unit or None,
         ucd=column.ucd,
         unicode=column.datatype == "unicodeChar",
+        nullable=column.nullable,
+        frame=column.frame,
+        time=column.time,
     )
+
+
+# What numbers are in that were worked out of coordinates in different frames.
+MIXED = "different frames"
+
+
+def common_frame(values: Iterable[Value]) -> str | None:
+    """The frame of what is worked out of values; those without a frame, such as constants, do not count."""
+    frames = {value.frame for value in values if value.frame is not None}
+    return MIXED if len(frames) > 1 else next(iter(frames), None)

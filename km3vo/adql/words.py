@@ -38,8 +38,7 @@ _ADQL_2_0 = _words(
     """
 )
 
-# New in ADQL 2.1. OFFSET and COT are missing from the BNF's list, but without them
-# "FROM t OFFSET 10" would read OFFSET as an alias.
+# New in ADQL 2.1. (2.0 has the function COT, without reserving the word.)
 _ADQL_2_1 = _words("BIGINT COT ILIKE IN_UNIT OFFSET")
 
 RESERVED = {"2.0": _SQL | _ADQL_2_0, "2.1": _SQL | _ADQL_2_0 | _ADQL_2_1}
@@ -83,7 +82,7 @@ USAGE = {
 }
 
 # Functions that ADQL 2.0 does not have (2.1 §4).
-NEW_IN_2_1 = frozenset({"CAST", "COALESCE", "COT", "IN_UNIT", "LOWER", "UPPER"})
+NEW_IN_2_1 = frozenset({"CAST", "COALESCE", "IN_UNIT", "LOWER", "UPPER"})
 
 CAST_TARGETS = (
     "SMALLINT",

@@ -11,9 +11,9 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from km3vo.adql import Source, Sources
+from km3vo.adql import QueryTables
 from km3vo.adql.tables_file import read_groups, relation
-from km3vo.catalog.model import Column
+from tests.adql.tables import EVENTS, UPLOAD
 
 # One row of each type; geometries in pgSphere's own text, radians.
 _CELLS: dict[str, object] = {
@@ -33,7 +33,7 @@ def cases(adql_cases_dir: Path) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="session")
-def groups(adql_cases_dir: Path) -> dict[str, Sources]:
+def groups(adql_cases_dir: Path) -> dict[str, QueryTables]:
     """The tables that the cases speak of, by group."""
     return read_groups(adql_cases_dir / "schema.json")
 
@@ -72,44 +72,6 @@ def _create(connection: psycopg.Connection, name: tuple[str, ...], columns: dict
     connection.execute(sql.SQL("INSERT INTO {} VALUES ({})").format(table, places), cells)
 
 
-EVENTS = Source(
-    name=("km3net", "events"),
-    relation=("km3net", "events_public"),
-    columns=(
-        Column(name="event_id", datatype="long", ucd="meta.id;meta.main", description="Number of the event"),
-        Column(name="mjd", datatype="double", unit="d", ucd="time.epoch", utype="t.mjd"),
-        Column(name="ra", datatype="double", unit="deg", ucd="pos.eq.ra;meta.main"),
-        Column(name="dec", datatype="double", unit="deg", ucd="pos.eq.dec;meta.main"),
-        Column(name="err50", datatype="float", unit="deg", ucd="stat.error;pos.eq"),
-        Column(name="energy", datatype="float", unit="GeV", ucd="phys.energy"),
-        Column(name="nhits", datatype="short", ucd="meta.number"),
-        Column(name="detector", datatype="char", arraysize="8*", ucd="meta.id;instr"),
-        Column(name="author", datatype="unicodeChar", arraysize="*"),
-        Column(name="obs_time", datatype="char", arraysize="*", xtype="timestamp"),
-        Column(name="good", datatype="boolean"),
-        Column(name="region", datatype="double", arraysize="*", xtype="polygon", unit="deg"),
-    ),
-    positions={("ra", "dec"): "_pos"},
-    circles={("ra", "dec", "err50"): "_errc"},
-    geometries={"region": "_region"},
-)
-
-UPLOAD = Source(
-    name=("TAP_UPLOAD", "mine"),
-    relation=("upload", "mine"),
-    columns=(
-        Column(name="id", datatype="int"),
-        Column(name="RA", datatype="double", unit="deg"),
-        Column(name="DEC", datatype="double", unit="deg"),
-        Column(name="radius", datatype="double", unit="deg"),
-        Column(name="my flux", datatype="float", unit="Jy"),
-        Column(name="spectrum", datatype="double", arraysize="*"),
-        Column(name="place", datatype="double", arraysize="2", xtype="point"),
-        Column(name="field", datatype="double", arraysize="3", xtype="circle"),
-        Column(name="outline", datatype="double", arraysize="*", xtype="polygon"),
-    ),
-)
-
 # 20,000 events on a spiral, six where pgSphere would move them, 200 uploaded sources beside every hundredth of them.
 _SKY = """
 CREATE SCHEMA km3net;
@@ -146,9 +108,9 @@ ANALYZE;
 
 
 @pytest.fixture(scope="session")
-def sky_sources() -> Sources:
+def sky_sources() -> QueryTables:
     """The tables of the sky database."""
-    return Sources([EVENTS]).with_uploads([UPLOAD])
+    return QueryTables([EVENTS]).with_uploads([UPLOAD])
 
 
 @pytest.fixture(scope="session")

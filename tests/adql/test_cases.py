@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg
 
-from km3vo.adql import Sources, parse, translate
+from km3vo.adql import QueryTables, parse, translate
 from km3vo.errors import AdqlError
 
 # Cases whose label is about the grammar alone, although no tables could make sense of them; with the reason.
@@ -34,7 +34,9 @@ def test_the_grammar_accepts_and_refuses_as_labelled(cases: list[dict[str, Any]]
     assert not wrong
 
 
-def test_names_and_types_accept_and_refuse_as_labelled(cases: list[dict[str, Any]], groups: dict[str, Sources]) -> None:
+def test_names_and_types_accept_and_refuse_as_labelled(
+    cases: list[dict[str, Any]], groups: dict[str, QueryTables]
+) -> None:
     wrong = {}
     for case in cases:
         try:
@@ -47,7 +49,7 @@ def test_names_and_types_accept_and_refuse_as_labelled(cases: list[dict[str, Any
     assert not wrong
 
 
-def test_the_exceptions_are_exceptions(cases: list[dict[str, Any]], groups: dict[str, Sources]) -> None:
+def test_the_exceptions_are_exceptions(cases: list[dict[str, Any]], groups: dict[str, QueryTables]) -> None:
     by_id = {case["id"]: case for case in cases}
     for name in UNANSWERABLE:
         case = by_id[name]
@@ -60,7 +62,7 @@ def test_the_exceptions_are_exceptions(cases: list[dict[str, Any]], groups: dict
 
 
 def test_what_is_accepted_runs(
-    cases: list[dict[str, Any]], groups: dict[str, Sources], group_database: Callable[[str], psycopg.Connection]
+    cases: list[dict[str, Any]], groups: dict[str, QueryTables], group_database: Callable[[str], psycopg.Connection]
 ) -> None:
     ran, failed = 0, {}
     for case in cases:

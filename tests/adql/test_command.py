@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from km3vo.adql.command import command
+from km3vo.commands.adql import command
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from astropy.coordinates import SkyCoord, angular_separation, offset_by
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
-from km3vo.adql import Sources, translate
+from km3vo.adql import QueryTables, translate
 from km3vo.errors import AdqlError
 
 pytestmark = pytest.mark.slow
@@ -40,7 +40,7 @@ latitudes = st.floats(-90, 90).map(_settled)
 
 
 @pytest.fixture(scope="module")
-def ask(sky: psycopg.Connection, sky_sources: Sources) -> Ask:
+def ask(sky: psycopg.Connection, sky_sources: QueryTables) -> Ask:
     """The values of a SELECT list, one row."""
 
     def answer(items: str) -> Any:
@@ -166,7 +166,7 @@ rows = st.sampled_from([0, 20000, 20001, 20002, 20003, 20004, 20005]) | st.integ
     row=rows, bearing=bearings, radius=st.sampled_from([0, 1e-8]) | st.floats(0, 180), off=margins, near=st.booleans()
 )
 def test_stored_positions_are_found_to_a_billionth_of_a_degree(
-    sky: psycopg.Connection, sky_sources: Sources, row: int, bearing: float, radius: float, off: float, near: bool
+    sky: psycopg.Connection, sky_sources: QueryTables, row: int, bearing: float, radius: float, off: float, near: bool
 ) -> None:
     """By the index, in every form, against constants and against another table; and so are stored error circles."""
     stored = sky.execute(
@@ -267,7 +267,7 @@ def test_polygons_with_constant_and_with_computed_vertices(
             )
             assert whole == 1
             assert np.allclose(np.reshape(out, (-1, 2)), vertices, atol=1e-9, rtol=0)
-            assert separation(*center, lon, lat) < 1e-6
+            assert separation(center[0], center[1], lon, lat) < 1e-6
             assert found == pytest.approx(area, rel=1e-6, abs=1e-6)
         for fraction, inside in ((0.999, 1), (1.001, 0)):
             p, q = offset_by(lon * u.deg, lat * u.deg, (turn + 180 / count) * u.deg, inner * fraction * u.deg)
@@ -330,7 +330,7 @@ def test_points_come_out_as_they_went_in(ask: Ask, lon: float, lat: float) -> No
     ],
 )
 def test_impossible_shapes_are_refused_before_the_database_sees_them(
-    sky_sources: Sources, written: str, message: str
+    sky_sources: QueryTables, written: str, message: str
 ) -> None:
     with pytest.raises(AdqlError) as caught:
         translate(f"SELECT {written} FROM events", sky_sources)
@@ -379,3 +379,12 @@ def test_nothing_is_known_of_null(ask: Ask) -> None:
         )
         == (None,) * 12
     )
+
+
+@pytest.mark.parametrize("limit", ["2 / 1e-308", "1e200 * 1e200", "-1e308 - 1e308"])
+def test_a_limit_that_overflows_is_an_error_of_the_query(
+    sky: psycopg.Connection, sky_sources: QueryTables, limit: str
+) -> None:
+    made = translate(f"SELECT TOP 1 ra FROM events WHERE DISTANCE(ra, dec, 10, 20) < {limit}", sky_sources)
+    with pytest.raises(psycopg.errors.NumericValueOutOfRange):
+        sky.execute(made.sql.encode())

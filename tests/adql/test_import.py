@@ -8,14 +8,14 @@ import sys
 _LOADED = """
 import sys
 before = set(sys.modules)
-from km3vo.adql import Source, Sources, translate
+from km3vo.adql import QueryTable, QueryTables, translate
 {}
 print(*sorted(set(sys.modules) - before))
 """
 _TABLE = """
-from km3vo.catalog.column import Column
+from km3vo.column import Column
 columns = tuple(Column(name=name, datatype="double", unit="deg") for name in ("ra", "dec"))
-sources = Sources([Source(("events",), ("events",), columns)])
+sources = QueryTables([QueryTable(("events",), ("events",), columns)])
 translate("SELECT {} FROM events WHERE DISTANCE(ra, dec, 10, 20) < 1 ORDER BY 1", sources)
 """
 
@@ -29,7 +29,7 @@ def test_the_package_loads_nothing_but_itself_and_the_standard_library() -> None
     loaded = _loaded()
     assert {name.split(".")[0] for name in loaded} - sys.stdlib_module_names == {"km3vo"}
     others = {name for name in loaded if name.startswith("km3vo.") and not name.startswith("km3vo.adql")}
-    assert others == {"km3vo.catalog", "km3vo.catalog.column", "km3vo.errors"}
+    assert others == {"km3vo.column", "km3vo.datatypes", "km3vo.errors", "km3vo.times"}
 
 
 def test_astropy_is_loaded_only_for_a_unit_that_has_to_be_worked_out() -> None:

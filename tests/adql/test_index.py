@@ -5,7 +5,7 @@ from __future__ import annotations
 import psycopg
 import pytest
 
-from km3vo.adql import Sources, translate
+from km3vo.adql import QueryTables, translate
 
 pytestmark = pytest.mark.slow
 
@@ -60,13 +60,13 @@ _SAME = _CROSSMATCHES[:5] + _CROSSMATCHES[6:7] + _CROSSMATCHES[8:9]
         "1 = CONTAINS(CIRCLE(10, 20, 0.1), CIRCLE(ra, dec, err50))",
     ],
 )
-def test_a_search_uses_the_index(sky: psycopg.Connection, sky_sources: Sources, condition: str) -> None:
+def test_a_search_uses_the_index(sky: psycopg.Connection, sky_sources: QueryTables, condition: str) -> None:
     for table in ("events", "(SELECT * FROM events WHERE nhits > 3) AS q"):
         plan = _plan(sky, sky_sources, f"SELECT event_id, ra, dec FROM {table} WHERE {condition}")
         assert "Index Scan" in plan and "Seq Scan" not in plan, plan
 
 
-def test_a_search_in_a_common_table_uses_the_index(sky: psycopg.Connection, sky_sources: Sources) -> None:
+def test_a_search_in_a_common_table_uses_the_index(sky: psycopg.Connection, sky_sources: QueryTables) -> None:
     query = """WITH bright AS (SELECT event_id, ra AS alpha, dec AS delta FROM events WHERE energy > 100)
                SELECT * FROM bright WHERE DISTANCE(alpha, delta, 10, 20) < 1"""
     assert "Index Scan" in _plan(sky, sky_sources, query)
@@ -77,13 +77,13 @@ def test_a_search_in_a_common_table_uses_the_index(sky: psycopg.Connection, sky_
     "tables", ["events AS e JOIN TAP_UPLOAD.mine AS m ON {}", "TAP_UPLOAD.mine m, events e WHERE {}"]
 )
 def test_a_crossmatch_uses_the_index(
-    sky: psycopg.Connection, sky_sources: Sources, tables: str, condition: str
+    sky: psycopg.Connection, sky_sources: QueryTables, tables: str, condition: str
 ) -> None:
     plan = _plan(sky, sky_sources, f"SELECT * FROM {tables.format(condition)}")
     assert "Index Scan" in plan and "Seq Scan on events_public" not in plan, plan
 
 
-def test_the_forms_of_a_crossmatch_find_the_same_rows(sky: psycopg.Connection, sky_sources: Sources) -> None:
+def test_the_forms_of_a_crossmatch_find_the_same_rows(sky: psycopg.Connection, sky_sources: QueryTables) -> None:
     # ADQL 2.1 §4.2.8
     found = set()
     for condition in _SAME:
@@ -96,17 +96,18 @@ def test_the_forms_of_a_crossmatch_find_the_same_rows(sky: psycopg.Connection, s
 @pytest.mark.parametrize("radius", ["-m.radius", "0 * m.radius", "m.radius", "600 * m.radius", "4000 * m.radius"])
 @pytest.mark.parametrize("operator", ["<", "<=", ">", ">="])
 def test_a_radius_from_a_column_may_be_any(
-    sky: psycopg.Connection, sky_sources: Sources, radius: str, operator: str
+    sky: psycopg.Connection, sky_sources: QueryTables, radius: str, operator: str
 ) -> None:
     """What the index finds is what measuring each distance finds, also with radii below 0 and beyond 90 degrees."""
-    apart, found = "DISTANCE(e.ra, e.dec, m.ra, m.dec)", []
+    apart = "DISTANCE(e.ra, e.dec, m.ra, m.dec)"
+    found: list[int] = []
     for condition in (f"{apart} {operator} {radius}", f"{apart} - ({radius}) {operator} 0"):
         query = f"SELECT COUNT(*) FROM events e JOIN TAP_UPLOAD.mine m ON {condition} WHERE m.id < 1000"
         found += sky.execute(translate(query, sky_sources).sql.encode()).fetchone() or ()
     assert found[0] == found[1]
 
 
-def test_a_radius_that_is_not_known_finds_nothing(sky: psycopg.Connection, sky_sources: Sources) -> None:
+def test_a_radius_that_is_not_known_finds_nothing(sky: psycopg.Connection, sky_sources: QueryTables) -> None:
     for shape in (
         "DISTANCE(e.ra, e.dec, m.ra, m.dec) < {}",
         "1 = CONTAINS(POINT(e.ra, e.dec), CIRCLE(m.ra, m.dec, {}))",
@@ -117,7 +118,7 @@ def test_a_radius_that_is_not_known_finds_nothing(sky: psycopg.Connection, sky_s
             assert sky.execute(translate(query, sky_sources).sql.encode()).fetchone() == (0,)
 
 
-def test_strings_numbers_and_times_keep_their_indexes(sky: psycopg.Connection, sky_sources: Sources) -> None:
+def test_strings_numbers_and_times_keep_their_indexes(sky: psycopg.Connection, sky_sources: QueryTables) -> None:
     with sky.transaction(force_rollback=True):
         for column in ("energy", "obs_time", "detector", "event_id"):
             sky.execute(f"CREATE INDEX ON km3net.events_public ({column})".encode())
@@ -127,6 +128,6 @@ def test_strings_numbers_and_times_keep_their_indexes(sky: psycopg.Connection, s
             assert "Index Cond" in plan, plan
 
 
-def _plan(sky: psycopg.Connection, sources: Sources, query: str) -> str:
+def _plan(sky: psycopg.Connection, sources: QueryTables, query: str) -> str:
     made = translate(query, sources)
     return "\n".join(row[0] for row in sky.execute(b"EXPLAIN " + made.sql.encode()))

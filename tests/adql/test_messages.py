@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from km3vo.adql import Sources, translate
+from km3vo.adql import QueryTables, translate
 from km3vo.errors import AdqlError
 
 
-def _error(text: str, sources: Sources) -> AdqlError:
+def _error(text: str, sources: QueryTables) -> AdqlError:
     with pytest.raises(AdqlError) as caught:
         translate(text, sources)
     return caught.value
@@ -79,13 +79,13 @@ def _error(text: str, sources: Sources) -> AdqlError:
         ("SELECT MAX(ra, dec) FROM events", (1, 14), ""),
     ],
 )
-def test_the_place_and_the_hint(sky_sources: Sources, text: str, place: tuple[int, int], hint: str) -> None:
+def test_the_place_and_the_hint(sky_sources: QueryTables, text: str, place: tuple[int, int], hint: str) -> None:
     error = _error(text, sky_sources)
     assert (error.line, error.column) == place, str(error)
     assert hint in error.hint, str(error)
 
 
-def test_the_line_is_shown_with_a_caret_under_the_place(sky_sources: Sources) -> None:
+def test_the_line_is_shown_with_a_caret_under_the_place(sky_sources: QueryTables) -> None:
     error = _error("SELECT ra,\n\trra\nFROM events", sky_sources)
     assert error.excerpt == "   rra\n   ^^^"
     assert str(error).splitlines() == [
@@ -96,20 +96,20 @@ def test_the_line_is_shown_with_a_caret_under_the_place(sky_sources: Sources) ->
     ]
 
 
-def test_long_lines_are_cut_around_the_place(sky_sources: Sources) -> None:
+def test_long_lines_are_cut_around_the_place(sky_sources: QueryTables) -> None:
     error = _error("SELECT " + "ra, " * 1000 + "rra FROM events", sky_sources)
     shown, caret = error.excerpt.splitlines()
     assert len(shown) < 120 and shown[caret.index("^") :].startswith("rra")
 
 
-def test_what_would_have_been_right_is_listed_in_adqls_words(sky_sources: Sources) -> None:
+def test_what_would_have_been_right_is_listed_in_adqls_words(sky_sources: QueryTables) -> None:
     assert "expected BY" in _error("SELECT ra FROM events GROUP ra", sky_sources).message
     assert "or a name" in _error("SELECT ra FROM", sky_sources).message
     assert "expected ON or USING" in _error("SELECT 1 FROM events a JOIN events b", sky_sources).message
     assert "the query ends here" in _error("SELECT ra FROM events WHERE ra >", sky_sources).message
 
 
-def test_no_message_speaks_of_the_database(sky_sources: Sources) -> None:
+def test_no_message_speaks_of_the_database(sky_sources: QueryTables) -> None:
     for text in (
         "SELECT _pos FROM events",
         'SELECT "_pos" FROM events',

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from mocpy import MOC
 
-from km3vo.adql import Sources, translate
+from km3vo.adql import QueryTables, translate
 from km3vo.errors import AdqlError
 
 pytestmark = pytest.mark.slow
@@ -28,7 +28,7 @@ _SETTINGS = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check
 SPECIAL = set(range(20000, 20006))
 
 
-def _rows(sky: psycopg.Connection, sources: Sources, query: str) -> list[Any]:
+def _rows(sky: psycopg.Connection, sources: QueryTables, query: str) -> list[Any]:
     return sky.execute(translate(query, sources).sql.encode()).fetchall()
 
 
@@ -56,7 +56,7 @@ def mocs(draw: st.DrawFn) -> Cells:
 @_SETTINGS
 @given(cells=mocs(), blank=st.sampled_from([" ", ",", "\n "]))
 def test_points_in_a_moc_are_those_of_healpix(
-    sky: psycopg.Connection, sky_sources: Sources, cells: Cells, blank: str
+    sky: psycopg.Connection, sky_sources: QueryTables, cells: Cells, blank: str
 ) -> None:
     """With and without an index."""
     ids, ra, dec = _positions(sky)
@@ -78,7 +78,7 @@ def test_points_in_a_moc_are_those_of_healpix(
 @given(lon=st.floats(0, 360), lat=st.floats(-90, 90), radius=st.floats(0.01, 90), order=st.integers(0, 7))
 @example(lon=0, lat=0, radius=59, order=7)
 def test_a_moc_of_a_circle_holds_the_circle(
-    sky: psycopg.Connection, sky_sources: Sources, lon: float, lat: float, radius: float, order: int
+    sky: psycopg.Connection, sky_sources: QueryTables, lon: float, lat: float, radius: float, order: int
 ) -> None:
     circle = f"CIRCLE({lon:.6f}, {lat:.6f}, {radius:.6f})"
     query = f"SELECT event_id FROM events WHERE 1 = CONTAINS(POINT(ra, dec), MOC({order}, {circle}))"
@@ -110,7 +110,7 @@ _PARALLELS = [0, 30, 41.8103148957786, 42, 60, 80, 89.9, 90 - 1e-6, 90 - 1e-7, 9
 @example(lon=180, lat=45, order=3)
 @example(lon=45, lat=0, order=5)
 def test_a_point_is_in_a_cell_that_touches_it(
-    sky: psycopg.Connection, sky_sources: Sources, lon: float, lat: float, order: int
+    sky: psycopg.Connection, sky_sources: QueryTables, lon: float, lat: float, order: int
 ) -> None:
     """pgSphere alone is far off at the pole and on the meridians where the cells' borders are."""
     bearings, distances = np.meshgrid(np.arange(0, 360, 5), [0, 2e-7, 1e-6, 2e-6])
@@ -126,7 +126,7 @@ def test_a_point_is_in_a_cell_that_touches_it(
     assert set(MOC.from_string(text).flatten().tolist()) <= right
 
 
-def test_mocs_with_one_another(sky: psycopg.Connection, sky_sources: Sources) -> None:
+def test_mocs_with_one_another(sky: psycopg.Connection, sky_sources: QueryTables) -> None:
     items = (
         "CONTAINS(MOC('1/0'), MOC('0/0')), CONTAINS(MOC('0/0'), MOC('1/0')), INTERSECTS(MOC('0/0'), MOC('1/0')), "
         "INTERSECTS(MOC('0/1'), MOC('1/0')), gavo_mocunion(MOC('1/0-2'), MOC('1/3 5')), "
@@ -138,7 +138,7 @@ def test_mocs_with_one_another(sky: psycopg.Connection, sky_sources: Sources) ->
     assert found == [1, 0, 1, 0, "0/0 1/5", "1/0-2", "3/310", 1, None, "0/3", "0/3"]
 
 
-def test_a_moc_is_a_column_of_its_own_kind(sky: psycopg.Connection, sky_sources: Sources) -> None:
+def test_a_moc_is_a_column_of_its_own_kind(sky: psycopg.Connection, sky_sources: QueryTables) -> None:
     query = "SELECT DISTINCT q.m FROM (SELECT ra, dec, MOC('5/3-1000') AS m FROM events) AS q "
     query += "WHERE 1 = CONTAINS(POINT(q.ra, q.dec), q.m) AND 1 = INTERSECTS(q.m, MOC(1, POINT(45, 1)))"
     made = translate(query, sky_sources)
@@ -159,7 +159,7 @@ def test_a_moc_is_a_column_of_its_own_kind(sky: psycopg.Connection, sky_sources:
         "gavo_mocunion(MOC('7/4444'), MOC(6, CIRCLE(10, 20, 1)))",
     ],
 )
-def test_a_search_in_a_small_moc_uses_the_index(sky: psycopg.Connection, sky_sources: Sources, moc: str) -> None:
+def test_a_search_in_a_small_moc_uses_the_index(sky: psycopg.Connection, sky_sources: QueryTables, moc: str) -> None:
     made = translate(f"SELECT event_id FROM events WHERE 1 = CONTAINS(POINT(ra, dec), {moc})", sky_sources)
     plan = "\n".join(row[0] for row in sky.execute(b"EXPLAIN " + made.sql.encode()))
     assert "Index Scan" in plan and "Seq Scan" not in plan, plan
@@ -181,11 +181,58 @@ def test_a_search_in_a_small_moc_uses_the_index(sky: psycopg.Connection, sky_sou
         ("MOC(3, CIRCLE(1, 2, 100))", "up to 90 degrees"),
         ("MOC(3, 4)", "moc needs a point, circle or polygon here"),
         ("gavo_mocunion(MOC('0/1'), '0/2')", "gavo_mocunion needs a MOC here"),
-        ("CONTAINS(CIRCLE(1, 2, 3), MOC('0/1'))", "a circle cannot be held against a MOC"),
+        ("CONTAINS(CIRCLE(1, 2, 3), MOC('0/1'))", "a circle cannot be compared with a MOC"),
         ("AREA(MOC('0/1'))", "but this is a MOC"),
     ],
 )
-def test_what_is_no_moc_is_refused(sky_sources: Sources, written: str, message: str) -> None:
+def test_what_is_no_moc_is_refused(sky_sources: QueryTables, written: str, message: str) -> None:
     with pytest.raises(AdqlError) as caught:
         translate(f"SELECT {written} FROM events", sky_sources)
     assert message in caught.value.message
+
+
+def test_pixels_of_the_highest_order_are_those_of_astropy_on_borders_too(
+    sky: psycopg.Connection, sky_sources: QueryTables
+) -> None:
+    """Meridians and parallels on which borders of cells meet, and places within a rounding of them."""
+    rng = np.random.default_rng(1)
+    edges = np.degrees(np.arcsin([0.1, 1 / 3, 0.5, 0.6, 0.7, 0.9, 0.99]))
+    lats = [lat + step for lat in [*edges, *-edges, 0.0, 52.1, -31.1, 12.2, 89.99] for step in (0, 1e-9, -1e-7, 1e-3)]
+    lons = [lon + step for lon in np.arange(0, 360, 15) for step in (0, 1e-9, 1e-6, -1e-3)]
+    ra, dec = (grid.ravel() for grid in np.meshgrid(np.array(lons) % 360, lats))
+    ra = np.concatenate([ra, np.round(rng.uniform(0, 360, 5000), 2), [0.0, 77.0, 0.0, 90.0, 45.0, 135.0]])
+    dec = np.concatenate([dec, np.round(rng.uniform(-90, 90, 5000), 1), [90.0, 90.0, -90.0, 60.0, 0.0, 0.0]])
+    with sky.cursor() as cursor:
+        cursor.execute('CREATE TEMP TABLE places (number int, ra float8, "dec" float8)')
+        with cursor.copy("COPY places FROM STDIN") as copy:
+            for row in zip(range(len(ra)), ra.tolist(), dec.tolist(), strict=True):
+                copy.write_row(row)
+        cursor.execute('SELECT km3_healpix(29, radians(ra), radians("dec")) FROM places ORDER BY number')
+        found = np.array([row[0] for row in cursor.fetchall()])
+    wanted = HEALPix(2**29, order="nested").lonlat_to_healpix(ra * u.deg, dec * u.deg)
+    wrong = found != wanted
+    # At an odd multiple of 45 degrees corners of cells meet, and the rounding of astropy's arc tangent decides: there a
+    # cell is right that holds the place or one within 1e-12 degrees, a hundred-thousandth of a cell.
+    corners = ra % 90 == 45
+    assert len(found) > 10_000
+    assert list(zip(ra[wrong & ~corners].tolist(), dec[wrong & ~corners].tolist(), strict=True)) == []
+    places = np.flatnonzero(wrong & corners)
+    near = [
+        HEALPix(2**29, order="nested").lonlat_to_healpix((ra[places] + x) * u.deg, (dec[places] + y) * u.deg)
+        for x in (-1e-12, 0, 1e-12)
+        for y in (-1e-12, 0, 1e-12)
+    ]
+    assert len(places) < 50
+    assert (np.array(near) == found[places]).any(axis=0).all()
+    items = (
+        "ivo_healpix_index(5, NULL, 1), ivo_healpix_index(5, POINT(1, NULL)), ivo_healpix_index(nhits + 30, ra, dec)"
+    )
+    assert _rows(sky, sky_sources, f"SELECT TOP 1 {items} FROM events") == [(None, None, None)]
+
+
+def test_the_middle_of_a_pixel_has_a_longitude_from_0_to_360(sky: psycopg.Connection, sky_sources: QueryTables) -> None:
+    query = "SELECT TOP 1 COORD1(ivo_healpix_center(6, 13653)), ivo_healpix_center(6, 13653) FROM events"
+    lon, lat = HEALPix(2**6, order="nested").healpix_to_lonlat(13653)  # 359.3 degrees, where pgSphere says -0.7
+    ((ra, point),) = _rows(sky, sky_sources, query)
+    assert ra == pytest.approx(lon.deg, abs=1e-9)
+    assert point == pytest.approx([lon.deg, lat.deg], abs=1e-9)

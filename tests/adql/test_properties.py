@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from km3vo.adql import Sources, parse, translate
-from km3vo.adql.tree import Chain, Item, Name, Number, Parenthesis, Query, Select, Signed, TableRef, Value
+from km3vo.adql import QueryTables, parse, translate
+from km3vo.adql.tree import Chain, Item, Name, Number, Parenthesis, Query, Select, Signed, TableRef, ValueNode
 from km3vo.adql.unparse import unparse
 from tests.adql.trees import queries
 
@@ -34,7 +34,7 @@ def test_reading_what_was_printed_gives_the_same_tree(tree: Query) -> None:
 
 @_SETTINGS
 @given(tree=queries())
-def test_generated_queries_run(tree: Query, sky: psycopg.Connection, sky_sources: Sources) -> None:
+def test_generated_queries_run(tree: Query, sky: psycopg.Connection, sky_sources: QueryTables) -> None:
     text = unparse(tree)
     made = translate(text, sky_sources, maxrec=10)
     sky.execute("SET statement_timeout = '1s'")
@@ -54,7 +54,7 @@ def test_generated_queries_run(tree: Query, sky: psycopg.Connection, sky_sources
 _leaves = st.floats(0.5, 100).map(lambda x: Number(repr(x)))
 
 
-def _chains(operand: st.SearchStrategy[Value]) -> st.SearchStrategy[Value]:
+def _chains(operand: st.SearchStrategy[ValueNode]) -> st.SearchStrategy[ValueNode]:
     signed = st.builds(Signed, st.sampled_from("+-"), operand)
     factor = operand | signed
     term = factor | st.builds(Chain, factor, st.lists(st.tuples(st.sampled_from("*/"), factor), min_size=1, max_size=3))
@@ -64,7 +64,7 @@ def _chains(operand: st.SearchStrategy[Value]) -> st.SearchStrategy[Value]:
 _arithmetic = st.recursive(_leaves, lambda inner: _chains(inner.map(Parenthesis) | _leaves), max_leaves=12)
 
 
-def _evaluated(node: Value) -> float:
+def _evaluated(node: ValueNode) -> float:
     match node:
         case Number():
             return float(node.text)
@@ -86,7 +86,7 @@ def _evaluated(node: Value) -> float:
 @_SETTINGS
 @given(expression=_arithmetic)
 def test_arithmetic_is_worked_off_as_in_python(
-    expression: Value, sky: psycopg.Connection, sky_sources: Sources
+    expression: ValueNode, sky: psycopg.Connection, sky_sources: QueryTables
 ) -> None:
     wanted = _evaluated(expression)
     assume(math.isfinite(wanted) and abs(wanted) < 1e12)
@@ -100,7 +100,7 @@ def test_arithmetic_is_worked_off_as_in_python(
 @_SETTINGS
 @given(a=st.integers(-1000, 1000), b=st.integers(-50, 50).filter(bool), c=st.integers(-50, 50))
 def test_whole_numbers_divide_towards_zero(
-    a: int, b: int, c: int, sky: psycopg.Connection, sky_sources: Sources
+    a: int, b: int, c: int, sky: psycopg.Connection, sky_sources: QueryTables
 ) -> None:
     def written(n: int) -> str:
         return str(n) if n >= 0 else f"({n})"

@@ -10,7 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from km3vo.adql import Sources, parse, translate
+from km3vo.adql import QueryTables, parse, translate
 from km3vo.adql.unparse import unparse
 from km3vo.errors import AdqlError
 
@@ -23,7 +23,7 @@ def _lines(name: str) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(("version", "query"), _lines("accepted.txt"))
-def test_what_is_adql_runs(sky: psycopg.Connection, sky_sources: Sources, version: str, query: str) -> None:
+def test_what_is_adql_runs(sky: psycopg.Connection, sky_sources: QueryTables, version: str, query: str) -> None:
     made = translate(query, sky_sources, version=version, maxrec=5)
     with sky.transaction(force_rollback=True):
         sky.execute("SET LOCAL statement_timeout = '30s'")
@@ -35,7 +35,7 @@ def test_what_is_adql_runs(sky: psycopg.Connection, sky_sources: Sources, versio
 
 
 @pytest.mark.parametrize(("version", "query"), _lines("refused.txt"))
-def test_what_is_not_is_refused_with_its_place(sky_sources: Sources, version: str, query: str) -> None:
+def test_what_is_not_is_refused_with_its_place(sky_sources: QueryTables, version: str, query: str) -> None:
     with pytest.raises(AdqlError) as caught:
         translate(query, sky_sources, version=version)
     error = caught.value

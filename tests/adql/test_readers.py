@@ -7,9 +7,9 @@ import pytest
 
 from km3vo.adql import translate
 from km3vo.catalog.files import read_catalog
+from km3vo.database.logins import PUBLIC, Database
+from km3vo.embargo import partitions
 from km3vo.settings import Settings
-from km3vo.store import embargo
-from km3vo.store.database import PUBLIC, Database
 
 pytestmark = pytest.mark.slow
 
@@ -69,6 +69,6 @@ _CONDITIONS = [
     ],
 )
 def test_the_public_login_may_run_what_is_made_of_a_query(published: Database, query: str) -> None:
-    sources = embargo.sources(read_catalog(Settings().schemas), "public")
+    sources = partitions.sources(read_catalog(Settings().schemas), "public")
     with psycopg.connect(published.conninfo(PUBLIC)) as connection:
         assert connection.execute(translate(query, sources).sql.encode()).fetchall()

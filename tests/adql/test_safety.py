@@ -7,16 +7,18 @@ import os
 import random
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 import km3vo.adql
-from km3vo.adql import Sources, translate
-from km3vo.adql.resolve import MAX_SQL
+from km3vo.adql import QueryTables, translate
 from km3vo.adql.sql import FUNCTIONS, Sql, identifier, joined, sql
 from km3vo.adql.sql import text as literal
+from km3vo.adql.values import MAX_SQL
 from km3vo.errors import AdqlError
 from tests.adql.statements import functions, relations
 
@@ -112,11 +114,11 @@ def _mutants(seeds: list[str], rng: random.Random) -> Any:
         yield " ".join(parts)
 
 
-def _tables(sources: Sources) -> set[str]:
+def _tables(sources: QueryTables) -> set[str]:
     return {str(identifier(*source.relation)) for source in (*sources.all, *sources._uploads)}
 
 
-def _check(text: str, sources: Sources, tables: set[str]) -> bool:
+def _check(text: str, sources: QueryTables, tables: set[str]) -> bool:
     """Translate; whatever comes is an answer with listed things only, or an AdqlError that can be shown."""
     try:
         made = translate(text, sources, maxrec=10)
@@ -131,7 +133,7 @@ def _check(text: str, sources: Sources, tables: set[str]) -> bool:
     return True
 
 
-def test_mutated_queries(sky_sources: Sources) -> None:
+def test_mutated_queries(sky_sources: QueryTables) -> None:
     rng, tables, accepted = random.Random(20240101), _tables(sky_sources), 0
     mutants = _mutants(_MINE, rng)
     stop = time.monotonic() + SECONDS
@@ -142,7 +144,7 @@ def test_mutated_queries(sky_sources: Sources) -> None:
     assert accepted > tried / 100, "the mutants are too wild to test anything"
 
 
-def test_mutated_cases(cases: list[dict[str, Any]], groups: dict[str, Sources]) -> None:
+def test_mutated_cases(cases: list[dict[str, Any]], groups: dict[str, QueryTables]) -> None:
     rng = random.Random(7)
     seeds = [case["adql"] for case in cases if case["schema"] == "lyonetia"]
     sources, mutants = groups["lyonetia"], _mutants(seeds, rng)
@@ -151,7 +153,7 @@ def test_mutated_cases(cases: list[dict[str, Any]], groups: dict[str, Sources]) 
         _check(next(mutants), sources, tables)
 
 
-def test_random_characters(sky_sources: Sources) -> None:
+def test_random_characters(sky_sources: QueryTables) -> None:
     rng, tables = random.Random(1), _tables(sky_sources)
     alphabet = "".join(_BITS) + "SELECT ra FROM events WHERE 0123456789"
     for _ in range(MUTANTS):
@@ -161,7 +163,7 @@ def test_random_characters(sky_sources: Sources) -> None:
 
 # ------------------------------------------------------------------------------------------ how much work
 
-_GROWING = {
+_GROWING: dict[str, Callable[[int], str]] = {
     "parentheses": lambda n: "SELECT " + "(" * n + "ra" + ")" * n + " FROM events",
     "subqueries": lambda n: "SELECT * FROM " + "(SELECT * FROM " * n + "events" + ") AS q" * n,
     "conditions in parentheses": lambda n: "SELECT ra FROM events WHERE " + "(" * n + "ra = 1" + ")" * n,
@@ -188,7 +190,7 @@ _GROWING = {
 }
 
 
-def _work(text: str, sources: Sources) -> int:
+def _work(text: str, sources: QueryTables) -> int:
     """The number of Python calls that a translation makes: time, but for the machine's mood."""
     calls = 0
 
@@ -208,14 +210,14 @@ def _work(text: str, sources: Sources) -> int:
 
 
 @pytest.mark.parametrize("what", _GROWING)
-def test_work_grows_no_faster_than_the_query(sky_sources: Sources, what: str) -> None:
+def test_work_grows_no_faster_than_the_query(sky_sources: QueryTables, what: str) -> None:
     small, large = (_work(_GROWING[what](n), sky_sources) for n in (25, 100))
     # Of tables each is held against the others, up to a fixed number of them.
     assert large < (16 if what in ("joins", "tables") else 6) * small + 2000
 
 
 @pytest.mark.parametrize("what", _GROWING)
-def test_enormous_queries_are_refused_or_answered(sky_sources: Sources, what: str) -> None:
+def test_enormous_queries_are_refused_or_answered(sky_sources: QueryTables, what: str) -> None:
     text = _GROWING[what](10_000)
     # 40 levels may each look once at what follows; and a question of 200 tables is large but bounded.
     assert _work(text, sky_sources) < 60 * len(text) + 1_000_000
@@ -238,7 +240,7 @@ _NESTED = {
 
 
 @pytest.mark.parametrize("what", _NESTED)
-def test_functions_of_functions_do_not_fill_the_memory(sky_sources: Sources, what: str) -> None:
+def test_functions_of_functions_do_not_fill_the_memory(sky_sources: QueryTables, what: str) -> None:
     begin, end = _NESTED[what]
     for depth in range(1, 20):
         try:
@@ -249,7 +251,50 @@ def test_functions_of_functions_do_not_fill_the_memory(sky_sources: Sources, wha
         assert len(made.sql) < 20 * MAX_SQL
 
 
-def test_a_megabyte_is_refused_unread(sky_sources: Sources) -> None:
+_LENGTHENING = {
+    "subqueries": lambda inner: f"SELECT {'||'.join(['t.s'] * 30)} AS s FROM ({inner}) AS t",
+    "upper": lambda inner: f"SELECT UPPER({'||'.join(['t.s'] * 30)}) AS s FROM ({inner}) AS t",
+    "aggregates": lambda inner: f"SELECT ivo_string_agg(t.s, ',') AS s FROM ({inner}) AS t",
+    "unions": lambda inner: f"SELECT {'||'.join(['s'] * 30)} AS s FROM ({inner}) AS t UNION ALL SELECT 'a' FROM events",
+    "sorted": lambda inner: f"SELECT {'||'.join(['s'] * 30)} AS s FROM ({inner} ORDER BY s OFFSET 0) AS t",
+    "joins": lambda inner: (
+        f"SELECT {'||'.join(['s'] * 30)} AS s FROM ({inner}) AS t NATURAL JOIN (SELECT 'a' AS s FROM events) AS u"
+    ),
+    "stars": lambda inner: f"SELECT {'||'.join(['s'] * 30)} AS s FROM (SELECT * FROM ({inner}) AS t) AS u",
+}
+
+
+@pytest.mark.parametrize("what", _LENGTHENING)
+def test_strings_of_strings_do_not_fill_the_memory(sky_sources: QueryTables, what: str) -> None:
+    """Each level makes them longer by a factor, and none of them needs many characters."""
+    query = "SELECT CAST(ra AS VARCHAR) AS s FROM events"
+    for depth in range(1, 10):
+        query = _LENGTHENING[what](query)
+        try:
+            translate(query, sky_sources)
+        except AdqlError as error:
+            assert depth > 1 and "put together from more than 10,000 others" in error.message
+            break
+    else:
+        raise AssertionError("it is never refused")
+
+
+def test_common_tables_pass_on_how_long_their_strings_may_be(sky_sources: QueryTables) -> None:
+    thirty = "||".join(["s"] * 30)
+    query = (
+        f"WITH a AS (SELECT CAST(ra AS VARCHAR) AS s FROM events), b AS (SELECT {thirty} AS s FROM a), "
+        f"c AS (SELECT {thirty} AS s FROM b) SELECT {thirty} AS s FROM c"
+    )
+    with pytest.raises(AdqlError, match="put together"):
+        translate(query, sky_sources)
+
+
+def test_long_strings_and_aggregates_are_possible(sky_sources: QueryTables) -> None:
+    row = "||','||".join(["CAST(ra AS VARCHAR)"] * 40)
+    translate(f"SELECT '[' || ivo_string_agg({row}, ';') || ']' FROM events", sky_sources)
+
+
+def test_a_megabyte_is_refused_unread(sky_sources: QueryTables) -> None:
     text = "SELECT ra FROM events WHERE " + " OR ".join(["ra = 1"] * 100_000)
     with pytest.raises(AdqlError, match="characters long"):
         translate(text, sky_sources)
@@ -271,7 +316,7 @@ def test_templates_take_pieces_only() -> None:
             identifier(name)
 
 
-def test_braces_in_a_query_are_no_templates(sky_sources: Sources) -> None:
+def test_braces_in_a_query_are_no_templates(sky_sources: QueryTables) -> None:
     made = translate("SELECT '{0} {} {x}' || '}{' AS \"{}\" FROM events", sky_sources)
     assert "'{0} {} {x}'" in made.sql and '"{}"' in made.sql
 
@@ -289,3 +334,34 @@ def test_sql_is_made_in_one_module_from_constant_templates() -> None:
                 for part in ast.walk(node.args[0]):
                     assert not isinstance(part, ast.JoinedStr | ast.BinOp | ast.Call), f"{file.name}:{node.lineno}"
     assert issubclass(Sql, str)
+
+
+@pytest.mark.parametrize("shape", ["derived", "with", "union"])
+def test_subqueries_in_subqueries_do_not_fill_the_memory(
+    sky: psycopg.Connection, sky_sources: QueryTables, shape: str
+) -> None:
+    """PostgreSQL writes the expression of a subquery's column in the place of its name: x + x of x + x of …"""
+    query = "SELECT ra AS x FROM events"
+    if shape == "with":
+        tables = [f"w{n} AS ({query if n == 0 else f'SELECT x + x AS x FROM w{n - 1}'})" for n in range(40)]
+        query = f"WITH {', '.join(tables)} SELECT x FROM w39"
+    for _ in range(19 if shape != "with" else 0):
+        more = " UNION ALL SELECT 1.0 FROM events" if shape == "union" else ""
+        query = f"SELECT x + x AS x FROM ({query}{more}) AS q"
+    plan = sky.execute(b"EXPLAIN (VERBOSE) " + translate(query, sky_sources).sql.encode()).fetchall()
+    assert sum(len(line) for (line,) in plan) < 60_000
+
+
+def test_columns_of_subqueries_count_as_what_is_written_for_them(sky_sources: QueryTables) -> None:
+    inner = "SELECT " + " + ".join(["ra"] * 60) + " AS x FROM events"
+    conditions = " OR ".join(["x > 1"] * 20_000)
+    with pytest.raises(AdqlError) as caught:
+        translate(f"SELECT x FROM ({inner}) AS q WHERE {conditions}", sky_sources)
+    assert caught.value.message == "too many functions of functions"
+
+
+def test_what_is_searched_in_a_subquery_still_uses_the_index(sky: psycopg.Connection, sky_sources: QueryTables) -> None:
+    inner = "SELECT event_id, ra, dec, DISTANCE(ra, dec, 10, 20) AS apart FROM events"
+    query = f"SELECT event_id FROM ({inner}) AS q WHERE DISTANCE(ra, dec, 10, 20) < 1 AND apart > 0.1"
+    plan = "\n".join(row[0] for row in sky.execute(b"EXPLAIN " + translate(query, sky_sources).sql.encode()))
+    assert "Index Scan" in plan

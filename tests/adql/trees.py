@@ -36,9 +36,10 @@ from km3vo.adql.tree import (
     Select,
     SetChain,
     Signed,
+    Star,
     String,
     TableRef,
-    Value,
+    ValueNode,
 )
 
 NUMERIC = {"e": ["event_id", "mjd", "ra", "dec", "err50", "energy", "nhits"], "m": ["id", "RA", "DEC", "radius"]}
@@ -50,7 +51,7 @@ def column(table: str, name: str) -> ColumnRef:
     return ColumnRef((Name(table), Name(name)))
 
 
-def columns(names: dict[str, list[str]], tables: list[str]) -> st.SearchStrategy[Value]:
+def columns(names: dict[str, list[str]], tables: list[str]) -> st.SearchStrategy[ValueNode]:
     found = [column(table, name) for table in tables for name in names[table]]
     return st.sampled_from(found) if found else st.nothing()
 
@@ -63,7 +64,7 @@ literals = st.one_of(
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8).map(String)
 
 
-def numbers(tables: list[str], depth: int = 3) -> st.SearchStrategy[Value]:
+def numbers(tables: list[str], depth: int = 3) -> st.SearchStrategy[ValueNode]:
     """Values that are numbers."""
     leaf = literals | columns(NUMERIC, tables)
     if depth == 0:
@@ -91,7 +92,7 @@ def numbers(tables: list[str], depth: int = 3) -> st.SearchStrategy[Value]:
     )
 
 
-def strings(tables: list[str], depth: int = 2) -> st.SearchStrategy[Value]:
+def strings(tables: list[str], depth: int = 2) -> st.SearchStrategy[ValueNode]:
     """Values that are strings."""
     leaf = texts | columns(TEXT, tables)
     if depth == 0:
@@ -176,7 +177,7 @@ def selects(draw: st.DrawFn) -> Select:
             st.lists(st.builds(Aggregate, names, numbers(tables, 1), st.booleans()), min_size=1, max_size=3)
         )
         having = draw(st.none() | st.builds(Comparison, st.just(">"), st.just(Aggregate("COUNT", None)), literals))
-        items = [Item(key), *(Item(aggregate, draw(st.none() | NAMES)) for aggregate in aggregates)]
+        items: list[Item | Star] = [Item(key), *(Item(aggregate, draw(st.none() | NAMES)) for aggregate in aggregates)]
         return Select(items, [source], False, top, where, [key], having)
     values = draw(st.lists(numbers(tables) | strings(tables) | st.just(Null()), min_size=1, max_size=4))
     items = [Item(value, draw(st.none() | NAMES)) for value in values]

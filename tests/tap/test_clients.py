@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import io
 from collections.abc import Iterator
-from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -15,10 +14,8 @@ import requests
 from astropy.table import Table
 from astroquery.utils.tap.core import TapPlus
 
-from km3vo.store import tokens
-from km3vo.store.database import OWNER
-from tests.conftest import Server
-from tests.tap.conftest import ENDLESS
+from tests.support.server import Server
+from tests.support.tap import ENDLESS, member
 
 pytestmark = [pytest.mark.client, pytest.mark.filterwarnings("ignore")]
 QUERY = "SELECT TOP 5 id, ra, decl FROM ant20_01.main ORDER BY id"
@@ -172,11 +169,8 @@ def test_a_table_in_memory_becomes_every_serialization(service: Any) -> None:
 
 
 def test_pyvo_lists_the_jobs_of_whoever_has_a_token(server: Server) -> None:
-    with server.app.state.service.database.connect(OWNER) as owner:
-        given = {"audience": "member", "label": "test", "valid": timedelta(days=1), "by": "me"}
-        token = tokens.create(owner, "vera", **given)[1]
     session = requests.Session()
-    session.headers["Authorization"] = f"Bearer {token}"
+    session.headers.update(member(server, "vera"))
     mine, nobodys = pyvo.dal.TAPService(server.tap, session=session), pyvo.dal.TAPService(server.tap)
     done, waiting = mine.submit_job(QUERY).run().wait(timeout=60), mine.submit_job(QUERY)
     assert [job.jobid for job in mine.get_job_list()] == [waiting.job_id, done.job_id]

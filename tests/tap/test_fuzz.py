@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.conftest import Server
-from tests.tap.conftest import QUICK
+from tests.support.server import Server
+from tests.support.tap import QUICK
 
 # The server's threads use random numbers of their own meanwhile.
 pytestmark = [
@@ -64,7 +64,7 @@ def test_no_answer_is_a_failure_of_the_service(
                 form.setdefault(name, []).append(value)
             answer = http.post(path, data=form)
         else:
-            answer = http.request(method, path, params=httpx.QueryParams(wait))
+            answer = http.request(method, path, params=[*wait])
     assert answer.status_code < 500, (method, path, pairs, part, answer.text)
 
 

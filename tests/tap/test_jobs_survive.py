@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
@@ -17,14 +18,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import psycopg
 import pytest
 
 from km3vo.catalog.files import read_catalog
-from km3vo.store import migrate, publish
-from km3vo.store.cluster import Cluster
-from km3vo.store.database import OWNER, SERVICE, Database, read_passwords
-from tests.conftest import ROOT, Server
-from tests.tap.conftest import ENDLESS, QUICK, Client, Job
+from km3vo.cluster.embedded import Cluster
+from km3vo.database.logins import OWNER, SERVICE, Database, read_passwords
+from km3vo.errors import SetupError
+from km3vo.publishing.publish import publish
+from km3vo.publishing.upgrade import upgrade
+from tests.support.folders import ROOT
+from tests.support.server import Server
+from tests.support.tap import ENDLESS, QUICK, Client, Job
 
 pytestmark = pytest.mark.slow
 
@@ -34,6 +39,8 @@ LONG_WITHOUT_EVENTS = (
     "SELECT COUNT(*) AS n FROM tap_schema.columns AS a, tap_schema.columns AS b, tap_schema.columns AS c"
     " WHERE a.column_name || b.column_name > c.column_name"
 )
+# As many rows again for each: it does not end while a test looks.
+LONGER_WITHOUT_EVENTS = LONG_WITHOUT_EVENTS.replace(" WHERE", ", tap_schema.columns AS d WHERE")
 
 
 class Process:
@@ -55,7 +62,7 @@ class Process:
         self.start()
 
     def start(self) -> None:
-        command = [sys.executable, "-c", "from km3vo.cli import main; main()", "serve"]
+        command = [sys.executable, "-c", "from km3vo.commands.main import main; main()", "serve"]
         self.process = subprocess.Popen(command, env=self._environment, stdout=subprocess.DEVNULL)
         until(self.alive, 60)
 
@@ -100,7 +107,7 @@ def until(true: Callable[[], object], seconds: float) -> None:
         time.sleep(0.1)
 
 
-def ended(job: Job, seconds: float = 60) -> str:
+def ended_phase(job: Job, seconds: float = 60) -> str:
     """The phase in which a job ends, though the service may be away meanwhile."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -128,7 +135,7 @@ def test_the_process_dies(copy_published: Database, cluster: Cluster, tmp_path: 
         process.kill(how)
         process.start()
         for job in (*running, *queued):
-            assert ended(job) == "COMPLETED"
+            assert ended_phase(job) == "COMPLETED"
         assert pending.phase == "PENDING"
         assert {job.get("/results/result").text for job in running} == {running[0].get("/results/result").text}
         expected = done.get("/results/result").text
@@ -141,12 +148,12 @@ def test_what_was_queued_before_the_process_was_there(
 ) -> None:
     with copy_published.connect(SERVICE) as service:
         service.execute(
-            "INSERT INTO km3vo.job (id, audience, phase, queued, parameters, seconds, destruction)"
-            " VALUES (%s, 'public', 'QUEUED', now(), %s, 60, now() + interval '1 day')",
+            "INSERT INTO km3vo.job (id, kind, audience, phase, queued, parameters, seconds, destruction)"
+            " VALUES (%s, 'query', 'public', 'QUEUED', now(), %s, 60, now() + interval '1 day')",
             ["0" * 32, f'[["LANG", "ADQL"], ["QUERY", "{QUICK}"]]'],
         )
     with processes(copy_published, tmp_path / "home", cluster.folder) as (process,), visitor(process) as client:
-        assert ended(Job(client.http, f"{client.tap}/async/{'0' * 32}")) == "COMPLETED"
+        assert ended_phase(Job(client.http, f"{client.tap}/async/{'0' * 32}")) == "COMPLETED"
 
 
 def test_another_process_takes_over(copy_published: Database, cluster: Cluster, tmp_path: Path) -> None:
@@ -160,7 +167,7 @@ def test_another_process_takes_over(copy_published: Database, cluster: Cluster, 
             job.executing()
         one.kill()
         for job in running:
-            assert ended(Job(other.http, job.url.replace(one.url, two.url))) == "COMPLETED"
+            assert ended_phase(Job(other.http, job.url.replace(one.url, two.url))) == "COMPLETED"
 
 
 @pytest.fixture
@@ -171,9 +178,9 @@ def own_database() -> Iterator[tuple[Cluster, Database]]:
     cluster.start()
     try:
         database = Database(cluster.conninfo(), read_passwords(folder))
-        migrate.upgrade(database)
+        upgrade(database)
         with database.connect(OWNER) as owner:
-            publish.publish(owner, read_catalog(ROOT / "schemas"))
+            publish(owner, read_catalog(ROOT / "schemas"))
         yield cluster, database
     finally:
         cluster.stop()
@@ -195,9 +202,66 @@ def test_postgresql_crashes(own_database: tuple[Cluster, Database], tmp_path: Pa
             ).fetchone() or (0,)
         os.kill(pid, signal.SIGKILL)  # the postmaster then throws everybody out, and starts anew
         for job in (*running, *queued):
-            assert ended(job) == "COMPLETED"
+            assert ended_phase(job) == "COMPLETED"
         assert done.get("/results/result").status_code == 200
         assert client.job(PHASE="RUN").end() == "COMPLETED"
+
+
+def test_a_job_that_ends_postgresql_is_not_tried_for_ever(
+    own_database: tuple[Cluster, Database], tmp_path: Path
+) -> None:
+    """Its backend is killed whenever it runs, as by the kernel; who runs beside it is not to blame."""
+    cluster, database = own_database
+    fatal = LONG_WITHOUT_EVENTS.replace("AS n", "AS fatal")
+    with processes(database, tmp_path / "home", cluster.folder) as (process,), visitor(process) as client:
+        guilty = client.job(fatal, PHASE="RUN", FORMAT="csv")
+        innocent = client.job(LONG_WITHOUT_EVENTS, PHASE="RUN", FORMAT="csv")
+        guilty.executing()
+        innocent.executing()
+        crashes = 0
+
+        def ended() -> bool:
+            nonlocal crashes
+            with contextlib.suppress(SetupError, psycopg.OperationalError), database.connect() as admin:
+                row = admin.execute(
+                    "SELECT pid FROM pg_stat_activity WHERE usename = 'km3vo_public' AND query LIKE '%fatal%'"
+                ).fetchone()
+                if row is not None:
+                    crashes += 1
+                    os.kill(row[0], signal.SIGKILL)
+            with contextlib.suppress(httpx.TransportError):
+                return guilty.get("/phase").text in ("ERROR", "COMPLETED")
+            return False
+
+        until(ended, 120)
+        assert guilty.phase == "ERROR"
+        assert "the database went down" in guilty.get("/error").text
+        assert crashes <= 2
+        assert ended_phase(innocent) == "COMPLETED"
+
+
+def test_a_job_that_ends_postgresql_alone_is_not_tried_again(
+    own_database: tuple[Cluster, Database], tmp_path: Path
+) -> None:
+    cluster, database = own_database
+    with processes(database, tmp_path / "home", cluster.folder) as (process,), visitor(process) as client:
+        job = client.job(LONGER_WITHOUT_EVENTS, PHASE="RUN", FORMAT="csv")
+        job.executing()
+
+        def killed() -> bool:
+            with database.connect() as admin:
+                row = admin.execute(
+                    "SELECT pid FROM pg_stat_activity WHERE usename = 'km3vo_public' AND state = 'active'"
+                    # The query itself, not what a session is prepared with.
+                    " AND query_start < clock_timestamp() - interval '0.3 s'"
+                ).fetchone()
+            if row is not None:
+                os.kill(row[0], signal.SIGKILL)
+            return row is not None
+
+        until(killed, 30)
+        assert ended_phase(job) == "ERROR"
+        assert "the database went down" in job.get("/error").text
 
 
 def test_two_hundred_at_once(server: Server, client: Client) -> None:

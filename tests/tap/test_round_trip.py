@@ -21,7 +21,7 @@ from astropy.io.votable import parse
 from astropy.io.votable.dataorigin import extract_data_origin
 from astropy.table import Table
 
-from tests.tap.conftest import Client
+from tests.support.tap import Client
 
 LONG = "x" * 40_000
 # In the order of `n`; None is a missing cell.

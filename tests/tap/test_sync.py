@@ -13,8 +13,8 @@ from astropy.io.votable import parse
 from lxml import etree
 
 from km3vo.results.formats import FORMATS
-from tests.conftest import Server
-from tests.tap.conftest import ENDLESS, QUICK, Client
+from tests.support.server import Server
+from tests.support.tap import ENDLESS, QUICK, Client
 
 TABLES = "SELECT table_name FROM tap_schema.tables ORDER BY table_name"
 

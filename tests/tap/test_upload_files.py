@@ -5,43 +5,24 @@ from __future__ import annotations
 import base64
 import gzip
 import io
-import warnings
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from astropy.io.votable import from_table, writeto
-from astropy.table import MaskedColumn, Table
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from km3vo.catalog.model import Column
 from km3vo.errors import Km3voError, TooLargeError, UploadError
-from km3vo.store.uploads_files import read_file
-
-SERIALIZATIONS = ("tabledata", "binary", "binary2")
+from km3vo.uploads.files import read_file
+from tests.tap.votables import SERIALIZATIONS, table, votable, written
 
 
 def read(document: bytes, rows: int = 1000, size: int = 10_000_000) -> tuple[list[Column], pa.Table]:
-    return read_file(io.BytesIO(document), most_rows=rows, most_bytes=size)
-
-
-def table() -> Table:
-    made = Table()
-    made["flag"] = MaskedColumn([True, False, True], mask=[False, False, True])
-    made["b"] = MaskedColumn(np.array([0, 255, 1], np.uint8), mask=[False, False, True])
-    made["s"] = MaskedColumn(np.array([-32768, 32767, 1], np.int16), mask=[False, False, True])
-    made["i"] = MaskedColumn(np.array([-(2**31), 2**31 - 1, 1], np.int32), mask=[False, False, True])
-    made["l"] = MaskedColumn(np.array([-(2**63), 2**63 - 1, 1], np.int64), mask=[False, False, True])
-    made["f"] = np.array([1.5, np.inf, np.nan], np.float32)
-    made["d"] = np.array([1 / 3, -np.inf, np.nan])
-    made["text"] = ["a<&>\"'", "ünïcödé ☃", ""]
-    made["vector"] = np.arange(9.0).reshape(3, 3)
-    made["d"].unit = "deg"
-    made["d"].description = "a number"
-    return made
+    found = read_file(io.BytesIO(document), most_rows=rows, most_bytes=size)
+    return found.columns, found.rows
 
 
 EXPECTED = {
@@ -54,21 +35,6 @@ EXPECTED = {
     "d": [1 / 3, -np.inf, None],
     "vector": [[0.0, 1.0, 2.0], [3.0, 4.0, 5.0], [6.0, 7.0, 8.0]],
 }
-
-
-def written(serialization: str) -> bytes:
-    """`table` as astropy writes it."""
-    document = from_table(table())
-    made = document.get_first_table()
-    made.get_field_by_id("d").ucd = "pos.eq.ra"
-    if serialization == "binary":  # which has no other way to say that a number is missing
-        for name in ("b", "s", "i", "l"):
-            made.get_field_by_id(name).values.null = 1
-    out = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        writeto(document, out, tabledata_format=serialization)
-    return out.getvalue()
 
 
 @pytest.mark.parametrize("serialization", SERIALIZATIONS)
@@ -105,6 +71,19 @@ def test_other_formats() -> None:
         assert rows[2].to_pylist()[1].startswith("ünïcödé")
     for document in (fits.getvalue(), ecsv.getvalue().encode()):
         assert read(document)[0][1].unit == "deg"
+
+
+def test_a_fits_file_within_a_votable() -> None:
+    fits = io.BytesIO()
+    table()["i", "d"].write(fits, format="fits")
+    stream = base64.b64encode(fits.getvalue()).decode()
+    fields = ['name="i" datatype="int"', 'name="x" datatype="double" unit="deg"']
+    inside = f'<FITS extnum="1"><STREAM encoding="base64">{stream}</STREAM></FITS>'
+    columns, rows = read(votable(fields, [], inside))
+    assert [column.name for column in columns] == ["i", "x"]
+    assert rows["c1"].to_pylist() == EXPECTED["i"] and rows["c2"].to_pylist() == EXPECTED["d"]
+    with pytest.raises(UploadError, match="has 2 columns, but there are 1 FIELDs"):
+        read(votable(fields[:1], [], inside))
 
 
 def test_geometries_and_times() -> None:
@@ -155,16 +134,6 @@ def test_an_empty_table() -> None:
     assert ([column.name for column in columns], rows.num_rows) == (["a"], 0)
 
 
-def votable(fields: list[str], rows: list[list[str]], inside: str = "", before: str = "") -> bytes:
-    cells = "".join("<TR>" + "".join(f"<TD>{cell}</TD>" for cell in row) + "</TR>" for row in rows)
-    data = inside or f"<TABLEDATA>{cells}</TABLEDATA>"
-    heads = "".join(f"<FIELD {field}/>" for field in fields)
-    return (
-        f'<?xml version="1.0"?>{before}<VOTABLE version="1.3" xmlns="http://www.ivoa.net/xml/VOTable/v1.3">'
-        f"<RESOURCE><TABLE>{heads}<DATA>{data}</DATA></TABLE></RESOURCE></VOTABLE>"
-    ).encode()
-
-
 INT = ['name="a" datatype="int"']
 LAUGHS = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
 
@@ -172,25 +141,25 @@ LAUGHS = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
 @pytest.mark.parametrize(
     ("document", "says"),
     [
-        (votable(INT, [["1"], ["x7"]]), r"row 2, column a: 'x7' is not a whole number"),
-        (votable(INT, [["3000000000"]]), "row 1, column a"),
-        (votable(['name="a" datatype="float"'], [["1,5"]]), "row 1, column a: '1,5' is not a number"),
-        (votable(['name="a" datatype="boolean"'], [["maybe"]]), "row 1, column a: 'maybe' is not true or false"),
+        (votable(INT, [["1"], ["x7"]]), 'row 2: column a: "x7" is not a whole number'),
+        (votable(INT, [["3000000000"]]), "row 1: column a"),
+        (votable(['name="a" datatype="float"'], [["1,5"]]), 'row 1: column a: "1,5" is not a number'),
+        (votable(['name="a" datatype="boolean"'], [["maybe"]]), 'row 1: column a: "maybe" is not true or false'),
         (votable(['name="a" datatype="unsignedByte"'], [["256"]]), "from 0 to 255"),
-        (votable(['name="a" datatype="double" arraysize="2"'], [["1 2"], ["1"]]), "row 2, column a: '1' is not 2 num"),
+        (votable(['name="a" datatype="double" arraysize="2"'], [["1 2"], ["1"]]), '"1" is not a list of 2'),
         (votable(['name="a" datatype="char" arraysize="*" xtype="timestamp"'], [["soon"]]), "is not a time"),
         (votable(['name="a" datatype="floatComplex"'], []), "floatComplex"),
         (votable(['name="a" datatype="int" arraysize="many"'], []), "many"),
-        (votable(INT, [["1", "2"]]), "row 1 has 2 cells, but there are 1 FIELDs"),
-        (votable(INT, [["1"], []]), "row 2 has 0 cells"),
+        (votable(INT, [["1", "2"]]), "row 1: there are 2 cells in it instead of 1"),
+        (votable(INT, [["1"], []]), "row 2: there are 0 cells"),
         (votable(INT, [])[:-50], "well-formed"),
         (votable([], []), "no columns"),
-        (b"<VOTABLE></VOTABLE>", "no TABLE"),
-        (b"<html><body/></html>", "root element is html"),
+        (b"<VOTABLE></VOTABLE>", "no table"),
+        (b"<html><body/></html>", 'root element is "html"'),
         (b"", "empty"),
         (b"\x00\x01\x02\x03", "no known format"),
         (b"%PDF-1.7\x00", "no known format"),
-        (b"a,b\n1\n", "Expected 2 columns"),
+        (b"a,b\n1\n", "line 2: there are 1 values in it instead of 2"),
         (votable(INT, [], '<BINARY><STREAM encoding="base64">AAAA</STREAM></BINARY>'), "middle of row 1"),
         (votable(INT, [], '<BINARY2><STREAM encoding="base64">A</STREAM></BINARY2>'), "base64"),
         (votable(INT, [], "<BINARY><STREAM>AAAA</STREAM></BINARY>"), "encoding"),
@@ -217,7 +186,7 @@ def test_limits() -> None:
         read(gzip.compress(b"a\n" + b"1\n" * 1_000_000), size=10_000)
     packed = base64.b64encode(gzip.compress(bytes(4_000_000))).decode()
     with pytest.raises(TooLargeError, match="bytes"):
-        read(votable(INT, [], f'<BINARY><STREAM encoding="gzip">{packed}</STREAM></BINARY>'), size=100_000)
+        read(votable(INT, [], f'<BINARY><STREAM encoding="gzip">{packed}</STREAM></BINARY>'), rows=10**7, size=100_000)
     binary = base64.b64encode(bytes(44)).decode()
     with pytest.raises(TooLargeError, match="10 rows"):
         read(votable(INT, [], f'<BINARY><STREAM encoding="base64">{binary}</STREAM></BINARY>'), rows=10)

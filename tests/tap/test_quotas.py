@@ -6,7 +6,6 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +13,12 @@ import httpx
 import pytest
 from starlette.requests import Request
 
-from km3vo import room
+from km3vo.database.logins import Database
 from km3vo.errors import FullError
-from km3vo.protocols.uws_access import client as client_of
-from km3vo.store import tokens
-from km3vo.store.database import OWNER, Database
-from tests.conftest import Server, serve
-from tests.tap.conftest import QUICK, Client
+from km3vo.jobs import quota
+from km3vo.protocols.http.addresses import client_network as client_of
+from tests.support.server import Server, serve
+from tests.support.tap import QUICK, Client, member, program
 
 pytestmark = pytest.mark.slow
 
@@ -32,7 +30,7 @@ def narrow(
     published: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[..., tuple[Server, Client]]]:
     """A function that serves with these limits and gives a client."""
-    monkeypatch.setattr(room, "YOUNG_SECONDS", 0)
+    monkeypatch.setattr(quota, "YOUNG_SECONDS", 0)
     with ExitStack() as stack:
 
         def start(**limits: int) -> tuple[Server, Client]:
@@ -58,10 +56,7 @@ def test_unfinished_jobs_are_counted_for_each_address_and_each_user(narrow: Any)
     answer = _refused(anybody, PHASE="RUN")
     assert answer.status_code == 429
     assert "3 jobs" in answer.text and "come back" in answer.text
-    with server.app.state.service.database.connect(OWNER) as owner:
-        given = {"audience": "member", "label": "test", "valid": timedelta(days=1), "by": "me"}
-        token = tokens.create(owner, "zoe", **given)[1]
-    with Client(server, Authorization=f"Bearer {token}").http as http:
+    with Client(server, **member(server, "zoe")).http as http:
         for _ in range(3):
             jobs_url = http.post(f"{server.tap}/async", data={"LANG": "ADQL", "QUERY": QUICK}).headers["location"]
         assert http.post(f"{server.tap}/async", data={"LANG": "ADQL", "QUERY": QUICK}).status_code == 429
@@ -74,6 +69,19 @@ def test_unfinished_jobs_are_counted_for_each_address_and_each_user(narrow: Any)
     anybody.http.delete(jobs[1].url)
     anybody.job()
     assert _refused(anybody).status_code == 429
+
+
+def test_a_program_neither_shares_nor_learns_what_a_member_of_its_name_has(narrow: Any) -> None:
+    """A token that sends alerts may be lost: its holder must not fill the queue of the person whose name it has."""
+    server, _ = narrow(jobs_unfinished=2)
+    sender, ada = Client(server, **program(server, "ada")), Client(server, **member(server, "ada"))
+    with sender.http, ada.http:
+        for _ in range(2):
+            sender.job()
+        assert _refused(sender).status_code == 429
+        for _ in range(2):
+            ada.job()
+        assert _refused(ada).status_code == 429
 
 
 @pytest.mark.parametrize(
@@ -131,32 +139,32 @@ def test_no_job_is_made_when_the_folder_is_full(narrow: Any) -> None:
 
 
 def test_postgresql_keeps_some_of_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    room.Folder(tmp_path, 2**60).take(1)
-    monkeypatch.setattr(room, "RESERVE", 2**60)
+    quota.ResultsQuota(tmp_path, 2**60).reserve(1)
+    monkeypatch.setattr(quota, "RESERVE", 2**60)
     with pytest.raises(FullError):
-        room.Folder(tmp_path, 2**60).take(1)
+        quota.ResultsQuota(tmp_path, 2**60).reserve(1)
 
 
 def test_uploads_that_are_held(narrow: Any) -> None:
-    server, client = narrow(spool_bytes=300_000)
+    server, client = narrow(requests_bytes=1_300_000)  # an upload counts as sent and as unpacked
     table = {"t": b"a\n" + b"1\n" * 100_000}
     query = {"query": "SELECT COUNT(*) AS n FROM TAP_UPLOAD.t", "UPLOAD": "t,param:t"}
-    spool = server.app.state.service.spool
+    requests = server.app.state.service.request_quota
     for _ in range(3):  # each gives back what it took
         assert client.sync(**query, files=table).status_code == 200
-        _until(lambda: spool._used == 0)
+        _until(lambda: requests._used == 0)
     with socket.create_connection(("127.0.0.1", server.settings.port)) as slow:
         slow.sendall(
             b"POST /tap/sync HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\n"
-            b"Content-Length: 250000\r\n\r\n"
-            b'--b\r\nContent-Disposition: form-data; name="t"; filename="t"\r\n\r\n' + bytes(200_000)
+            b"Content-Length: 1250000\r\n\r\n"
+            b'--b\r\nContent-Disposition: form-data; name="t"; filename="t"\r\n\r\n' + bytes(1_000_000)
         )
-        _until(lambda: spool._used >= 200_000)
+        _until(lambda: requests._used >= 1_000_000)
         answer = client.sync(**query, files=table)
         assert answer.status_code == 503
         assert "try again in a minute" in answer.text
         assert client.sync(QUICK).status_code == 200
-    _until(lambda: spool._used == 0)
+    _until(lambda: requests._used == 0)
     assert client.sync(**query, files=table).status_code == 200
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from dataclasses import replace
 
 from km3vo.adql.conditions import Conditions
 from km3vo.adql.mistakes import did_you_mean
+from km3vo.adql.query_tables import QueryTable, QueryTables
+from km3vo.adql.resolver import QueryResolver, ValueResolver
 from km3vo.adql.scope import Part, Relation, Scope
 from km3vo.adql.shapes import Shape
-from km3vo.adql.sources import Source, Sources
 from km3vo.adql.sql import Sql, identifier, joined, sql
-from km3vo.adql.subquery import Resolved
+from km3vo.adql.subquery import ResolvedQuery
 from km3vo.adql.tree import (
     ColumnRef,
     Comparison,
@@ -22,7 +22,6 @@ from km3vo.adql.tree import (
     Join,
     Logic,
     Name,
-    Query,
     TableRef,
 )
 from km3vo.adql.types import WORDS
@@ -36,31 +35,39 @@ _JOIN = {
 }
 
 
-class Tables(Conditions):
-    """Resolves the tables in FROM."""
+class FromClause:
+    """Resolves the tables in FROM.
 
-    def __init__(self, query: str, sources: Sources):
-        super().__init__(query, sources)
+    Args:
+        values, conditions: resolve the conditions of joins.
+        queries: resolves derived tables.
+        tables: the tables that may be named.
+
+    Attributes:
+        used: names of the tables that were named.
+    """
+
+    def __init__(self, values: ValueResolver, conditions: Conditions, queries: QueryResolver, tables: QueryTables):
+        self._values = values
+        self._conditions = conditions
+        self._queries = queries
+        self._tables = tables
         self.used: set[tuple[str, ...]] = set()
-        self._common: dict[str, Source] = {}
+        self._common: dict[str, QueryTable] = {}
         self._aliases = 0
-
-    @abstractmethod
-    def query(self, node: Query, outer: Scope | None, hidden: bool = True, shown: bool = False) -> Resolved:
-        """Resolve a query; defined by those that know SELECT."""
 
     def alias(self) -> str:
         """A new name for a table in the SQL. The user's own are not used: they may be anything."""
         self._aliases += 1
         return f"t{self._aliases}"
 
-    def common(self, name: Name, made: Resolved) -> str:
+    def add_common(self, name: Name, query: ResolvedQuery) -> str:
         """Make a query of WITH known; gives its name in the SQL."""
         physical = self.alias()
-        self._common[name.folded] = made.source(name, (physical,))
+        self._common[name.folded] = query.table(name, (physical,))
         return physical
 
-    def is_common(self, name: Name) -> Source | None:
+    def common(self, name: Name) -> QueryTable | None:
         """The query of WITH that has this name."""
         return self._common.get(name.folded)
 
@@ -70,36 +77,36 @@ class Tables(Conditions):
             return self._join(node, scope, outer)
         alias = self.alias()
         if isinstance(node, Derived):
-            made = self.query(node.query, outer)
-            source = made.source(node.alias, (alias,))
-            piece = sql("({}) AS {}", made.statement, identifier(alias))
+            derived = self._queries.query(node.query, outer)
+            table = derived.table(node.alias, (alias,))
+            piece = sql("({}) AS {}", derived.inner, identifier(alias))
         else:
-            source = self._named(node)
-            piece = sql("{} AS {}", identifier(*source.relation), identifier(alias))
-        relation = Relation(source, alias, node.alias)
+            table = self._named(node)
+            piece = sql("{} AS {}", identifier(*table.relation), identifier(alias))
+        relation = Relation(table, alias, node.alias)
         self._distinct(node, [Part(relation)], scope.parts)
         scope.parts.append(Part(relation))
         return piece
 
-    def _named(self, node: TableRef) -> Source:
+    def _named(self, node: TableRef) -> QueryTable:
         if len(node.parts) == 1:
-            common = self.is_common(node.parts[0])
+            common = self.common(node.parts[0])
             if common is not None:
                 return common
-        found = self.sources.find(node.parts)
-        if len(found) == 1:
-            self.used.add(found[0].name)
-            return found[0]
+        tables = self._tables.find(node.parts)
+        if len(tables) == 1:
+            self.used.add(tables[0].name)
+            return tables[0]
         written = ".".join(map(str, node.parts))
-        if found:
-            hint = f"write {' or '.join(source.qualified for source in found[:5])}"
-            raise self.error(node, f"{written} may mean more than one table", hint)
-        names = [*self.sources.names(), *(source.qualified for source in self._common.values())]
+        if tables:
+            hint = f"write {' or '.join(table.qualified for table in tables[:5])}"
+            raise self._values.error(node, f"{written} may mean more than one table", hint)
+        names = [*self._tables.names(), *(table.qualified for table in self._common.values())]
         by_last = {name.rsplit(".", 1)[-1]: name for name in names}
         hint = did_you_mean(written, names)
         if not hint and len(node.parts) == 1:
             hint = did_you_mean(node.parts[0].text, by_last)
-        raise self.error(node, f"there is no table {written}", hint or "TAP_SCHEMA.tables lists them all")
+        raise self._values.error(node, f"there is no table {written}", hint or "TAP_SCHEMA.tables lists them all")
 
     def _distinct(self, node: From, new: list[Part], old: list[Part]) -> None:
         """Raises AdqlError when two tables could not be told apart (SQL-92 §6.3)."""
@@ -107,7 +114,7 @@ class Tables(Conditions):
             for other in old:
                 if one.relation and other.relation and _called_alike(one.relation, other.relation):
                     message = f"two tables are called {one.relation.shown}"
-                    raise self.error(node, message, "give one of them another name with AS")
+                    raise self._values.error(node, message, "give one of them another name with AS")
 
     # ---------------------------------------------------------------------------------------- joins
 
@@ -122,12 +129,16 @@ class Tables(Conditions):
         self._distinct(node, lefts + rights, around)
         if isinstance(node.right, Join):
             right = sql("({})", right)
+        for outer_kind, parts in (("LEFT", rights), ("RIGHT", lefts)):
+            if node.kind in (outer_kind, "FULL"):
+                for part in parts:
+                    part.make_optional()
         scope.parts = lefts + rights
         if node.on is not None:
-            condition = self.condition(node.on, scope)
+            condition = self._conditions.condition(node.on, scope)
             if node.kind == "FULL" and not self._pairs(node.on, scope, lefts, rights):
                 hint = "use LEFT JOIN, or join by equality of columns"
-                raise self.error(node, "a FULL JOIN needs a condition of the form a.x = b.y", hint)
+                raise self._values.error(node, "a FULL JOIN needs a condition of the form a.x = b.y", hint)
         else:
             condition = self._merge(node, lefts, rights, scope)
         scope.parts = around + scope.parts
@@ -149,7 +160,7 @@ class Tables(Conditions):
         sides = (condition.left, condition.right)
         if not all(isinstance(side, ColumnRef) for side in sides):
             return False
-        a, b = (self.value(side, scope).origin for side in sides)
+        a, b = (self._values.value(side, scope).origin for side in sides)
         if a is None or b is None:
             return False
         here, there = ({part.relation.alias for part in parts if part.relation} for parts in (lefts, rights))
@@ -165,16 +176,16 @@ class Tables(Conditions):
             names = [Name(name, delimited=True) for name in common]
         conditions: list[Sql] = []
         merged: list[Part] = []
-        gone: set[str] = set()
+        names_merged: set[str] = set()
         for name in names:
             a, b = self._common_columns(node, name, lefts, rights)
             conditions.append(sql("({} = {})", a.sql, b.sql))
             merged.append(Part(merged=_merged(node, a, b)))
-            gone.update((a.name, b.name))
+            names_merged.update((a.name, b.name))
         rest = [
-            replace(part, hidden=part.hidden | gone)
+            replace(part, hidden=part.hidden | names_merged)
             for part in lefts + rights
-            if part.merged is None or part.merged.name not in gone
+            if part.merged is None or part.merged.name not in names_merged
         ]
         scope.parts = merged + rest
         return joined(" AND ", conditions) if conditions else sql("TRUE")
@@ -183,15 +194,20 @@ class Tables(Conditions):
         """The column of this name at the left and at the right."""
         pair: list[Value] = []
         for parts, side in ((lefts, "left"), (rights, "right")):
-            found = [value for part in parts for value in part.find(name)]
-            if len(found) != 1:
-                many = "more than one column" if found else "no column"
-                raise self.error(node, f"the {side} side of this join has {many} {name}")
-            pair.append(found[0])
+            columns = [value for part in parts for value in part.find(name)]
+            if len(columns) != 1:
+                many = "more than one column" if columns else "no column"
+                raise self._values.error(node, f"the {side} side of this join has {many} {name}")
+            pair.append(columns[0])
         a, b = pair
         if a.type != b.type and not (a.is_number and b.is_number):
             what = f"{name} is {WORDS[a.type]} on one side of the join and {WORDS[b.type]} on the other"
-            raise self.error(node, what)
+            raise self._values.error(node, what)
+        if a.shape is not None and b.shape is not None and a.shape.frame is not b.shape.frame:
+            message = (
+                f"{name} is in {a.shape.frame.name} on one side of the join and in {b.shape.frame.name} on the other"
+            )
+            raise self._values.error(node, message)
         return a, b
 
 
@@ -200,13 +216,13 @@ def _merged(node: Join, a: Value, b: Value) -> Value:
     if node.kind != "FULL":
         return b if node.kind == "RIGHT" else a
     piece = sql("COALESCE({}, {})", a.sql, b.sql)
-    made = replace(a, piece=piece, shape=None, origin=None)
     if a.shape is not None:
-        made = replace(made, piece=None, shape=Shape(a.shape.kind, dali_sql=piece))
-    return made
+        shape = Shape(a.shape.kind, dali_sql=piece, frame=a.shape.frame, stated=a.shape.stated)
+        return replace(a, piece=None, shape=shape, origin=None)
+    return replace(a, piece=piece, origin=None, texts=max(a.texts, b.texts))
 
 
 def _called_alike(a: Relation, b: Relation) -> bool:
     if a.name is not None and b.name is not None:
         return a.name.folded == b.name.folded
-    return a.name is None and b.name is None and a.source.name == b.source.name
+    return a.name is None and b.name is None and a.table.name == b.table.name

@@ -27,8 +27,14 @@ _OPERATORS = frozenset({"AND", "OR", "NOT", "IN", "IS", "LIKE", "ILIKE", "BETWEE
 N = TypeVar("N", bound=Node)
 
 
-class Reader:
-    """The tokens of a query and a place among them."""
+class TokenStream:
+    """The tokens of a query and a place among them.
+
+    Attributes:
+        text: the query.
+        version: of ADQL, "2.0" or "2.1".
+        key: of the token to be read next.
+    """
 
     def __init__(self, text: str, version: str):
         self.text = text
@@ -75,6 +81,10 @@ class Reader:
         self._expected.append(key)
         return None
 
+    def might_be(self, *keys: str) -> None:
+        """Remember what else could stand here, for the message if what does cannot."""
+        self._expected += keys
+
     def expect(self, key: str) -> Token:
         """Read the token ``key``. Raises AdqlError when it is another."""
         return self.accept(key) or self.fail()
@@ -112,6 +122,14 @@ class Reader:
         token = self.expect("<name>")
         return Name(token.value, token.kind == "delimited")
 
+    def dotted(self) -> tuple[Name, ...]:
+        """Names joined by dots; stops before .*"""
+        parts = [self.name()]
+        while self.key == "." and self.peek() != "*":
+            self.next()
+            parts.append(self.name())
+        return tuple(parts)
+
     def unsigned(self) -> int:
         """<unsigned_decimal>"""
         token = self.expect("<number>")
@@ -144,33 +162,33 @@ class Reader:
                 raise self.error(f"{word.value} cannot stand here", word, hint)
             if self.version == "2.0" and word.value.upper() in ("OFFSET", "ILIKE", "WITH"):
                 raise self.error(f"{word.value} is not part of ADQL 2.0", word, "ask for LANG=ADQL-2.1")
-        wanted = list(dict.fromkeys([*self._expected, *more]))
-        found = {"end": "the query ends here", "string": "unexpected string"}.get(
+        expected = list(dict.fromkeys([*self._expected, *more]))
+        problem = {"end": "the query ends here", "string": "unexpected string"}.get(
             token.kind, f"unexpected {self.text[token.start : token.end][:40]}"
         )
-        shown = [_SHOWN.get(w, w) for w in wanted]
+        shown = [_SHOWN.get(w, w) for w in expected]
         if len(shown) > 10:
             shown = [*shown[:9], "..."]
-        message = f"{found}; expected {' or '.join(shown)}" if shown else found
-        raise self.error(message, token, self._hint(token, before, wanted))
+        message = f"{problem}; expected {' or '.join(shown)}" if shown else problem
+        raise self.error(message, token, self._hint(token, before, expected))
 
-    def _hint(self, token: Token, before: Token, wanted: list[str]) -> str:
+    def _hint(self, token: Token, before: Token, expected: list[str]) -> str:
         """What to write instead, where the mistake is a known one."""
         if token.key in ("=", "<", ">") and before.key in ("=", "<", ">"):
             return "write = for equal, <> for unequal, <= and >= for the rest"
         if token.key == before.key == "/":
             return "comments begin with --"
-        if token.key == "ORDER" and wanted == ["<end>"]:
+        if token.key == "ORDER" and expected == ["<end>"]:
             return "ORDER BY comes before OFFSET"
-        if token.key in ("UNION", "EXCEPT", "INTERSECT") and "DESC" in wanted:
+        if token.key in ("UNION", "EXCEPT", "INTERSECT") and "DESC" in expected:
             return "put a SELECT with its own ORDER BY in parentheses, or move ORDER BY to the end"
-        if token.key == "*" and "<name>" in wanted:
+        if token.key == "*" and "<name>" in expected:
             return "* stands alone in SELECT *, or behind a table as in t.*"
         if token.kind == "delimited":
             return "double quotes are for names; strings go in single quotes"
         if token.kind == "string":
             return "single quotes are for strings; names go in double quotes"
-        if token.kind == "word" and "<name>" in wanted:
+        if token.kind == "word" and "<name>" in expected:
             if token.key in ARGUMENTS or token.key in AGGREGATES:
                 call = f"to call it write {token.key}(...)"
                 return f'{token.key} is a reserved word: {call}, as a name write "{token.value}"'
@@ -184,7 +202,7 @@ class Reader:
                 return f'{token.key} is a reserved word: as a name write "{token.value}"'
             return ""
         if token.kind == "regular":
-            near = nearest(token.value, [w for w in wanted if w[0].isalpha()])
+            near = nearest(token.value, [w for w in expected if w[0].isalpha()])
             if near:
                 return f"did you mean {near}?"
         if before.kind == "regular":

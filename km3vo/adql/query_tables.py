@@ -1,23 +1,25 @@
-"""The tables that a query may name."""
+"""The tables that a query may name, and how names are matched."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from km3vo.adql.shapes import Position
 from km3vo.adql.tree import Name
 from km3vo.adql.words import RESERVED
-from km3vo.catalog.column import Column
+from km3vo.column import Column
 
 _REGULAR = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _NO_PAIRS: Mapping[tuple[str, str], str] = {}
 _NO_TRIPLES: Mapping[tuple[str, str, str], str] = {}
 _NO_NAMES: Mapping[str, str] = {}
+_NO_COUNTS: Mapping[str, int] = {}
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class QueryTable:
     """A table that may be named in FROM.
 
     Attributes:
@@ -29,6 +31,9 @@ class Source:
         geometries: name of a point, circle or polygon column → name of the column that holds it as spoint,
             scircle or spoly. A geometry column that is not named here is stored in DALI form only, as float8[] in
             degrees; one whose own physical column is named here is stored in pgSphere's form only.
+        texts: of subqueries, physical column → how many texts of tables its strings are put together from.
+        handed_on: of subqueries, name of a hidden column → the position of a table that it hands on.
+        sizes: of subqueries, name of a computed or hidden column → characters of what PostgreSQL may write for it.
         folded: whether regular identifiers match names of any case. So for uploads, whose authors do not think of
             SQL; a published name with capitals needs double quotes (ADQL 2.1 §2.1.5-7).
     """
@@ -39,6 +44,9 @@ class Source:
     positions: Mapping[tuple[str, str], str] = field(default_factory=lambda: _NO_PAIRS)
     circles: Mapping[tuple[str, str, str], str] = field(default_factory=lambda: _NO_TRIPLES)
     geometries: Mapping[str, str] = field(default_factory=lambda: _NO_NAMES)
+    texts: Mapping[str, int] = field(default_factory=lambda: _NO_COUNTS)
+    handed_on: Mapping[str, Position] | None = None
+    sizes: Mapping[str, int] = field(default_factory=lambda: _NO_COUNTS)
     folded: bool = False
     _index: dict[str, list[Column]] = field(init=False, repr=False, compare=False, default_factory=dict)
 
@@ -48,8 +56,12 @@ class Source:
 
     def find(self, name: Name) -> list[Column]:
         """The columns that an identifier may mean."""
-        found = self._index.get(name.text.lower(), [])
-        return [column for column in found if matches(name, column.name, self.folded)]
+        columns = self._index.get(name.text.lower(), [])
+        return [column for column in columns if matches(name, column.name, self.folded)]
+
+    def position(self, columns: tuple[str, ...], hidden: str) -> Position | None:
+        """What a hidden column stores; None where a subquery has worked it out."""
+        return Position(self.name, columns) if self.handed_on is None else self.handed_on.get(hidden)
 
     @property
     def qualified(self) -> str:
@@ -62,46 +74,44 @@ class Source:
         return spelled(name, self.folded)
 
 
-class Sources:
+class QueryTables:
     """The tables that may be named, by name. Built once; ``with_uploads`` adds those of one query."""
 
     __slots__ = ("_by_last", "_uploads", "all")
 
-    def __init__(self, sources: Iterable[Source] = ()):
-        self.all: tuple[Source, ...] = tuple(sources)
-        self._by_last: dict[str, list[Source]] = {}
-        self._uploads: tuple[Source, ...] = ()
-        for source in self.all:
-            self._by_last.setdefault(source.name[-1].lower(), []).append(source)
+    def __init__(self, tables: Iterable[QueryTable] = ()):
+        self.all: tuple[QueryTable, ...] = tuple(tables)
+        self._by_last: dict[str, list[QueryTable]] = {}
+        self._uploads: tuple[QueryTable, ...] = ()
+        for table in self.all:
+            self._by_last.setdefault(table.name[-1].lower(), []).append(table)
 
-    def with_uploads(self, uploads: Iterable[Source]) -> Sources:
+    def with_uploads(self, uploads: Iterable[QueryTable]) -> QueryTables:
         """These tables and the uploaded ones of a query."""
-        more = Sources()
+        more = QueryTables()
         more.all, more._by_last = self.all, self._by_last
         more._uploads = (*self._uploads, *(replace(upload, folded=True) for upload in uploads))
         return more
 
-    def find(self, parts: tuple[Name, ...]) -> list[Source]:
+    def find(self, parts: tuple[Name, ...]) -> list[QueryTable]:
         """The tables that a name in FROM may mean: one if all is well.
 
-        A name without schema stands for the table of that name if only one schema has it. Names of schemas match in
-        any case: TAP_UPLOAD and TAP_SCHEMA are written in all of them.
+        A name without schema stands for the table of that name if only one schema has it.
         """
         key = parts[-1].text.lower()
         candidates = [
-            source
-            for source in (*(u for u in self._uploads if u.name[-1].lower() == key), *self._by_last.get(key, ()))
-            if len(parts) <= len(source.name) and matches(parts[-1], source.name[-1], source.folded)
+            table
+            for table in (*(u for u in self._uploads if u.name[-1].lower() == key), *self._by_last.get(key, ()))
+            if len(parts) <= len(table.name) and matches(parts[-1], table.name[-1], table.folded)
         ]
         if len(parts) > 1:
-            schema = tuple(part.text.lower() for part in parts[:-1])
-            return [s for s in candidates if tuple(p.lower() for p in s.name[-len(parts) : -1]) == schema]
-        bare = [source for source in candidates if len(source.name) == 1]
+            return [table for table in candidates if is_schema(parts[:-1], table.name[-len(parts) : -1])]
+        bare = [table for table in candidates if len(table.name) == 1]
         return bare or candidates
 
     def names(self) -> list[str]:
         """All names, as they have to be written."""
-        return [source.qualified for source in (*self._uploads, *self.all)]
+        return [table.qualified for table in (*self._uploads, *self.all)]
 
 
 def matches(name: Name, actual: str, folded: bool = False) -> bool:
@@ -110,6 +120,16 @@ def matches(name: Name, actual: str, folded: bool = False) -> bool:
         return name.text == actual
     written = name.text.lower()
     return written == actual or (folded and written == actual.lower())
+
+
+def is_schema(parts: Sequence[Name], actual: Sequence[str]) -> bool:
+    """Whether identifiers mean a schema. Regular ones match in any case, delimited ones their own letters alone
+    (ADQL 2.1 §2.1.5), but for TAP_SCHEMA and TAP_UPLOAD, which the standards write in capitals.
+    """
+    return all(
+        matches(part, name, folded=True) or part.text.lower() == name.lower() in ("tap_schema", "tap_upload")
+        for part, name in zip(parts, actual, strict=True)
+    )
 
 
 def spelled(name: str, folded: bool = False) -> str:
