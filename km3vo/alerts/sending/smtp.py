@@ -1,0 +1,62 @@
+"""Mail, by an SMTP server (RFC 5321)."""
+
+from __future__ import annotations
+
+import smtplib
+from collections.abc import Iterator
+
+from km3vo.alerts.sending.channels import Channel
+from km3vo.alerts.sending.outbox import Arrived, Delivery, Refused
+
+SECONDS = 20.0  # for each step
+
+
+class Smtp:
+    """A session for each batch."""
+
+    together = False
+
+    def __init__(self, channel: Channel) -> None:
+        self._values = channel.values()
+        self._to = [address.strip() for address in channel.to.split(",")]
+
+    def send(self, batch: list[Delivery]) -> Iterator[tuple[Delivery, Arrived | Refused]]:
+        """Send one after the other. Where some of several recipients are refused, the others got it: it arrived."""
+        try:
+            server = self._opened()
+        except (OSError, smtplib.SMTPException) as error:
+            yield from ((one, _refused(error)) for one in batch)
+            return
+        with server:
+            for one in batch:
+                try:
+                    lost = server.sendmail(str(self._values["from"]), self._to, one.payload)
+                    yield one, Arrived(f"{len(self._to) - len(lost)} of {len(self._to)} recipients")
+                except (OSError, smtplib.SMTPException) as error:
+                    yield one, _refused(error)
+
+    def close(self) -> None:
+        """Nothing is open between batches."""
+
+    def _opened(self) -> smtplib.SMTP:
+        values = self._values
+        server = smtplib.SMTP(str(values["host"]), int(values.get("port", 25)), timeout=SECONDS)
+        try:
+            if values.get("tls", False):
+                server.starttls()
+            if "user" in values:
+                server.login(str(values["user"]), str(values.get("password", "")))
+        except BaseException:
+            server.close()
+            raise
+        return server
+
+
+def _refused(error: OSError | smtplib.SMTPException) -> Refused:
+    """By codes alone: a server's words may quote what we sent."""
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        codes = {code for code, _ in error.recipients.values()}
+        return Refused(f"recipients refused ({', '.join(map(str, sorted(codes)))})", lasting=min(codes) >= 500)
+    if isinstance(error, smtplib.SMTPResponseException):
+        return Refused(f"{type(error).__name__} ({error.smtp_code})", lasting=500 <= error.smtp_code < 600)
+    return Refused(type(error).__name__)

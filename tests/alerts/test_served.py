@@ -1,0 +1,196 @@
+"""Alerts as they are given out: pages, documents, feed."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import html5lib
+import httpx
+import pytest
+from lxml import etree
+
+from km3vo.alerts.intake import Sender, accept
+from km3vo.alerts.messages import reader
+from km3vo.alerts.tables import AlertTables
+from km3vo.database.logins import SERVICE, Database
+from tests.support import samples
+from tests.support.server import Server, serve
+
+OLD = "2023-02-13T01:16:47.703Z"
+
+
+@pytest.fixture(scope="module")
+def alerting(published: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with five alerts: with two revisions, with counterparts, without a position, retracted, a test."""
+    other = {"tense": "archival", "time": OLD}
+    multiplet = samples.multiplet(**other)
+    multiplet["events"] = [one | {"time": OLD} for one in multiplet["events"]]
+    with (
+        serve(published, tmp_path_factory.mktemp("home"), promote_seconds=0, metadata_seconds=0) as running,
+        published.connect(SERVICE, autocommit=True) as connection,
+    ):
+        outgoing = running.app.state.service.outgoing
+        for message in (
+            samples.km3_230213a(),
+            samples.km3_230213a() | {"type": "update", "energy": 2.2e8, "text": "A better energy."},
+            multiplet,
+            samples.supernova() | other,
+            samples.km3_230213a() | {"alert_id": "r", "event_name": "KM3-230213R"},
+            samples.retraction(alert_id="r", tense="archival", pipeline="arca_UHE"),
+            samples.km3_230213a() | {"alert_id": "t", "event_name": "TEST-KM3-230213A", "tense": "test"},
+        ):
+            accept(connection, json.dumps(message).encode(), Sender("tests"), outgoing=outgoing)
+        yield running
+
+
+def get(server: Server, path: str, **options: Any) -> httpx.Response:
+    return httpx.get(server.url + path, timeout=60, **options)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/alerts", "/alerts?test=1", "/alerts?detector=ORCA&far=1e-9&ra=1&dec=1&radius=1", "/alerts/KM3-230213A"),
+        *("/alerts/KM3-230213B", "/alerts/KM3-230213C", "/alerts/KM3-230213R", "/alerts/TEST-KM3-230213A"),
+    ],
+)
+def test_a_page_is_html(alerting: Server, path: str) -> None:
+    answer = get(alerting, path)
+    assert answer.status_code == 200, answer.text
+    html5lib.HTMLParser(strict=True).parse(answer.text)
+
+
+def names(server: Server, query: str) -> set[str]:
+    return {one["event_name"] for one in get(server, f"/alerts.json?{query}").json()["alerts"]}
+
+
+ALL = {"KM3-230213A", "KM3-230213B", "KM3-230213C", "KM3-230213R"}
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("", ALL),
+        ("test=1", ALL | {"TEST-KM3-230213A"}),
+        ("detector=ORCA", {"KM3-230213B"}),
+        ("topology=Track", {"KM3-230213A", "KM3-230213R"}),
+        ("since=2024-01-01", set()),
+        ("until=2024-01-01&ra=94&dec=-8&radius=1", {"KM3-230213A", "KM3-230213R"}),
+        ("ra=94&dec=-8&radius=0.1", set()),
+        ("far=1e-7", {"KM3-230213B", "KM3-230213C"}),
+    ],
+)
+def test_filters(alerting: Server, query: str, found: set[str]) -> None:
+    assert names(alerting, query) == found
+
+
+@pytest.mark.parametrize("query", ["ra=1", "ra=x&dec=1&radius=1", "since=yesterday", "far=-1"])
+def test_wrong_filters(alerting: Server, query: str) -> None:
+    assert get(alerting, f"/alerts?{query}").status_code == 400
+
+
+def test_what_is_unusual_is_said_on_the_page(alerting: Server) -> None:
+    assert "Retracted." in get(alerting, "/alerts/KM3-230213R").text
+    assert "This is no observation" in get(alerting, "/alerts/TEST-KM3-230213A").text
+    page = get(alerting, "/alerts/KM3-230213A").text
+    assert "energy: 120000000.0 → 220000000.0" in page and "A better energy." in page
+
+
+def test_documents(alerting: Server, gcn: Callable[[Any], list[str]], xsd: Callable[[bytes, str], list[str]]) -> None:
+    for name in (*sorted(ALL), "TEST-KM3-230213A"):
+        notice = get(alerting, f"/alerts/{name}.json")
+        assert gcn(notice.json()) == [] and notice.headers["cache-control"] == "max-age=5"
+        packet = get(alerting, f"/alerts/{name}.xml")
+        assert xsd(packet.content, "2.0") == [] and packet.headers["content-type"] == "application/xml"
+        assert get(alerting, f"/alerts/{name}.txt").text.startswith("TITLE:")
+    first, newest = get(alerting, "/alerts/KM3-230213A/1.json"), get(alerting, "/alerts/km3-230213a.json")
+    assert (first.json()["record_number"], newest.json()["record_number"]) == (1, 2)
+    assert "immutable" in first.headers["cache-control"]
+    assert 'KM3-230213A/2.json>; rel="latest-version"' in first.headers["link"]
+    assert 'KM3-230213A/1.json>; rel="predecessor-version"' in newest.headers["link"]
+    again = get(alerting, "/alerts/KM3-230213A.json", headers={"If-None-Match": newest.headers["etag"]})
+    assert again.status_code == 304
+    asked = {"application/json": "record_number", "application/xml": "VOEvent", "text/html": "<!doctype html>"}
+    for accepted, told in asked.items():
+        assert told in get(alerting, "/alerts/KM3-230213A", headers={"Accept": accepted}).text
+    assert get(alerting, "/alerts/KM3-230213A.xml?version=2.1").text.count("v2.1") > 1
+    assert reader.read(get(alerting, "/alerts/KM3-230213A.xml").content).ra == 94.3
+
+
+def test_sky_maps(alerting: Server) -> None:
+    made = get(alerting, "/alerts/KM3-230213A/1.fits")
+    assert made.content[:6] == b"SIMPLE" and "KM3-230213A_1.multiorder.fits" in made.headers["content-disposition"]
+    assert gzip.decompress(get(alerting, "/alerts/KM3-230213A/1.fits.gz").content) == made.content
+    assert get(alerting, "/alerts/KM3-230213A.moc.fits").content[:6] == b"SIMPLE"
+    assert get(alerting, "/alerts/KM3-230213C.fits").status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/1.pdf", "/3.json", "/0.json", "/x", ".pdf", "Z", "%00", "/1.json.json"])
+def test_what_is_not_there(alerting: Server, path: str) -> None:
+    assert get(alerting, f"/alerts/KM3-230213A{path}").status_code == 404
+
+
+def test_the_feed(alerting: Server) -> None:
+    answer = get(alerting, "/alerts/feed.atom")
+    assert answer.headers["content-type"].startswith("application/atom+xml")
+    entries = etree.fromstring(answer.content).findall("{http://www.w3.org/2005/Atom}entry")
+    assert len(entries) == 6
+    assert "TEST-KM3-230213A" not in answer.text
+    assert "TEST-KM3-230213A" in get(alerting, "/alerts/feed.atom?test=1").text
+    assert get(alerting, "/alerts/feed.atom", headers={"If-None-Match": answer.headers["etag"]}).status_code == 304
+
+
+def test_the_schema_of_a_standard_event(alerting: Server) -> None:
+    assert get(alerting, "/alerts/schema.json").json()["title"] == "KM3NeT standard event"
+
+
+def adql(server: Server, query: str) -> list[dict[str, Any]]:
+    asked = {"LANG": "ADQL", "QUERY": query, "RESPONSEFORMAT": "json"}
+    answer = get(server, "/tap/sync", params=asked).json()
+    return [dict(zip([one["name"] for one in answer["metadata"]], row, strict=True)) for row in answer["data"]]
+
+
+def test_the_tables(alerting: Server) -> None:
+    rows = adql(alerting, "SELECT * FROM km3net.alerts ORDER BY alert_key")
+    assert len(rows) == 7 and {row["event_name"] for row in rows} == {*ALL, "TEST-KM3-230213A"}
+    first = next(row for row in rows if row["alert_key"] == "KM3-230213A_1")
+    wanted = samples.km3_230213a()
+    for name in ("ra", "dec", "err50", "err68", "err90", "energy", "cos_zenith", "topology", "pipeline"):
+        assert first[name] == wanted[name], name
+    assert first["mjd"] == pytest.approx(59988.05333, abs=1e-5) and first["latency"] > 1e7
+    assert get(alerting, first["notice_url"].removeprefix(alerting.url)).json()["record_number"] == 1
+    latest = adql(alerting, "SELECT event_name, revision FROM km3net.alerts_latest")
+    assert {(row["event_name"], row["revision"]) for row in latest} == {("KM3-230213A", 2), ("KM3-230213B", 1)}
+    events = adql(
+        alerting, "SELECT event_id, alert_key FROM km3net.alert_events_online JOIN km3net.alerts USING (alert_key)"
+    )
+    assert {row["alert_key"] for row in events} == {row["alert_key"] for row in rows if row["n_events"]}
+    counterparts = adql(alerting, "SELECT * FROM km3net.alert_counterparts ORDER BY row_key")
+    assert [row["name"] for row in counterparts] == ["a <source> & more", "another"]
+
+
+def test_the_cone_search(alerting: Server) -> None:
+    for path in ("/scs/km3net/alerts_latest", "/scs/km3net/alerts"):
+        answer = get(alerting, path, params={"RA": "94", "DEC": "-8", "SR": "1", "RESPONSEFORMAT": "csv"})
+        assert "KM3-230213A_2" in answer.text and "KM3-230213B" not in answer.text
+
+
+def test_the_tables_can_be_made_anew(alerting: Server, published: Database) -> None:
+    names = ("alerts", "alerts_latest", "alert_events_online", "alert_counterparts")
+
+    def all_rows() -> list[Any]:
+        with published.connect() as admin:
+            return [sorted(map(str, admin.execute(f"SELECT * FROM km3net.{name}").fetchall())) for name in names]
+
+    before = all_rows()
+    tables = AlertTables(alerting.app.state.service.published)
+    with published.connect(SERVICE, autocommit=True) as service:
+        tables.fill(service, alerting.settings)
+    assert all_rows() == before
+    with published.connect(SERVICE) as service:
+        tables.forget(service, "KM3-230213B")
+        left = [service.execute(f"SELECT count(*) FROM km3net.{name}").fetchall()[0][0] for name in names]
+    assert left == [len(rows) - gone for rows, gone in zip(before, (1, 1, 2, 2), strict=True)]
