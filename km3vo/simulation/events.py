@@ -102,6 +102,31 @@ def _batch(rng: np.random.Generator, seed: int, first: int, count: int, end: int
     return pa.RecordBatch.from_pydict(columns)
 
 
+def runs(*, seed: int = 1, now: datetime | None = None) -> Iterator[pa.RecordBatch]:
+    """The runs in which the events were recorded: all that `events` has with the same ``now``, whatever its seed."""
+    end = int((now or datetime.now(UTC)).timestamp() * 1e6)
+    rng = np.random.default_rng([VERSION, seed, 77])
+    for detector in (ARCA, ORCA):
+        count = SPAN // RUN
+        start = end - SPAN + np.arange(count) * RUN
+        place = np.searchsorted([stage.end for stage in detector.stages[:-1]], (start + RUN / 2 - end + SPAN) / SPAN)
+        quality = rng.choice(3, count, p=[0.94, 0.04, 0.02])
+        numbers = detector.first_run + np.arange(count)
+        yield pa.RecordBatch.from_pydict(
+            {
+                "run_id": pa.array([f"SIM-{detector.name}-{number}" for number in numbers.tolist()]),
+                "detector": pa.array([detector.name] * count),
+                "configuration": draw.words([stage.name for stage in detector.stages], place),
+                "run": numbers.astype(np.int32),
+                "start_time": pa.array(start).cast(pa.timestamp("us")),
+                "stop_time": pa.array(start + RUN).cast(pa.timestamp("us")),
+                "livetime": np.round(RUN / 1e6 * np.where(quality == 0, rng.uniform(0.97, 0.998, count), 0.6), 1),
+                "quality": draw.words(("good", "partial", "bad"), quality),
+                "n_units": np.array([int(stage.name[4:]) for stage in detector.stages], np.int32)[place],
+            }
+        )
+
+
 PerRow = Callable[[Callable[[Detector, Stage], float]], Floats]
 
 

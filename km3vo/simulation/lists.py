@@ -18,9 +18,14 @@ from km3vo.errors import SetupError
 from km3vo.simulation import draw, sky
 from km3vo.simulation.detectors import COSINES, ORCA, TRACKS
 from km3vo.simulation.draw import Floats
-from km3vo.simulation.events import BATCH, events
+from km3vo.simulation.events import BATCH, events, runs
 
 Columns = dict[str, npt.NDArray[np.float64] | npt.NDArray[np.int32] | pa.Array]
+
+
+def is_known(table: Table) -> bool:
+    """Whether there is a simulation of a table."""
+    return table.qualified in _MAKERS or table.qualified in ("km3net.events", "km3net.runs")
 
 
 def simulate(table: Table, rows: int, *, seed: int = 1, now: datetime | None = None) -> Iterator[pa.RecordBatch]:
@@ -31,6 +36,8 @@ def simulate(table: Table, rows: int, *, seed: int = 1, now: datetime | None = N
     """
     if table.qualified == "km3net.events":
         return events(rows, seed=seed, now=now)
+    if table.qualified == "km3net.runs":
+        return runs(seed=seed, now=now)
     return look_alike(table, rows, seed=seed)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import astropy.units as u
 import numpy as np
@@ -20,6 +19,7 @@ from km3vo.errors import SetupError
 from km3vo.results.stream import arrow_type
 from km3vo.simulation import draw, events, simulate, sky
 from km3vo.simulation.detectors import ARCA, ORCA, SOURCES, Detector, PointSource
+from tests.support.folders import ROOT
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 ROWS = 150_000
@@ -27,7 +27,7 @@ ROWS = 150_000
 
 @pytest.fixture(scope="module")
 def catalog() -> Catalog:
-    return read_catalog(Path(__file__).parents[2] / "schemas")
+    return read_catalog(ROOT / "schemas")
 
 
 @pytest.fixture(scope="module")
