@@ -3,94 +3,70 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from km3vo.catalog.model import Table
-from km3vo.registry.resources import identifier
-from km3vo.settings import Settings
-from km3vo.store.coverage import Coverage
-from km3vo.store.editions import Edition
+from km3vo import times
+from km3vo.holdings.coverage import Coverage
+from km3vo.holdings.holdings import Holding
 
 UAT = "http://astrothesaurus.org/uat/"
 _TEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"} | {
     character: f"\\{character}" for character in "{}&%$#_"
 }
-_MJD_ZERO = datetime(1858, 11, 17, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class Cited:
-    """A table and what is known of it."""
-
-    settings: Settings
-    table: Table
-    coverage: Coverage | None = None
-    edition: Edition | None = None
-
-    @property
-    def url(self) -> str:
-        """Its page."""
-        return f"{self.settings.base_url}/browse/{self.table.schema}/{self.table.name}"
-
-    @property
-    def ivoid(self) -> str:
-        """Its identifier in the Virtual Observatory."""
-        return identifier(self.settings, self.table.schema, self.table.name)
-
-    @property
-    def place(self) -> str:
-        """Where to find it: the DOI if it has one, else the page."""
-        doi = self.table.citation.doi
-        return f"https://doi.org/{doi}" if doi else self.url
-
-    @property
-    def year(self) -> str | None:
-        """Of publication; of the first edition here where no other is known."""
-        published = self.table.citation.publication_date
-        if published:
-            return published[:4]
-        return f"{self.edition.made_at:%Y}" if self.edition else None
-
-    @property
-    def edition_words(self) -> str:
-        """Which edition of the rows, in words."""
-        if self.edition is None:
-            return ""
-        return f"edition {self.edition.number} of {self.edition.made_at:%Y-%m-%d}, {self.edition.rows} rows"
+def place(holding: Holding) -> str:
+    """Where to find the data: at the DOI if they have one, else on the page."""
+    doi = holding.table.citation.doi
+    return f"https://doi.org/{doi}" if doi else holding.url
 
 
-def text(cited: Cited) -> str:
+def year(holding: Holding) -> str | None:
+    """The year of publication; of the first edition here where no other is known."""
+    published = holding.table.citation.publication_date
+    if published:
+        return published[:4]
+    return f"{holding.edition.made_at:%Y}" if holding.edition else None
+
+
+def edition_words(holding: Holding) -> str:
+    """Which edition of the rows, in words."""
+    edition = holding.edition
+    return f"edition {edition.number} of {edition.made_at:%Y-%m-%d}, {edition.rows} rows" if edition else ""
+
+
+def text(holding: Holding) -> str:
     """The reference to the data, as it may stand in a list of references."""
-    citation, title = cited.table.citation, cited.table.title
+    citation, title = holding.table.citation, holding.table.title
     authors = ", ".join(citation.creators) or citation.publisher
-    year = f" ({cited.year})" if cited.year else ""
-    parts = [f"{authors}{year}, {title}, version {citation.version}"]
-    if cited.edition:
-        parts[0] += f" ({cited.edition_words})"
-    return ". ".join((*parts, citation.publisher, cited.place))
+    published = year(holding)
+    when = f" ({published})" if published else ""
+    parts = [f"{authors}{when}, {title}, version {citation.version}"]
+    if holding.edition:
+        parts[0] += f" ({edition_words(holding)})"
+    return ". ".join((*parts, citation.publisher, place(holding)))
 
 
-def bibtex(cited: Cited) -> str:
+def bibtex(holding: Holding) -> str:
     """The reference as BibTeX."""
-    citation = cited.table.citation
+    citation = holding.table.citation
     authors = citation.creators or (citation.publisher,)
-    notes = [cited.edition_words, f"Identifier {cited.ivoid}"]
-    if cited.table.simulated:
+    notes = [edition_words(holding), f"Identifier {holding.ivoid}"]
+    if holding.table.simulated:
         notes.insert(0, "SIMULATED, not data")
     fields = {
         "author": " and ".join("{" + _tex(name) + "}" for name in authors),
-        "title": "{" + _tex(cited.table.title) + "}",
-        "year": cited.year,
+        "title": "{" + _tex(holding.table.title) + "}",
+        "year": year(holding),
         "version": _tex(citation.version),
         "publisher": _tex(citation.publisher),
         "doi": citation.doi,
-        "url": cited.url,
+        "url": holding.url,
         "note": _tex("; ".join(filter(None, notes))),
     }
     lines = [f"  {name} = {{{value}}}," for name, value in fields.items() if value]
-    key = re.sub(r"[^a-z0-9]+", "-", f"{authors[0].split()[0]}-{cited.table.qualified}".lower())
+    key = re.sub(r"[^a-z0-9]+", "-", f"{authors[0].split()[0]}-{holding.table.qualified}".lower())
     return "\n".join((f"@misc{{{key},", *lines, "}", ""))
 
 
@@ -98,15 +74,15 @@ def _tex(words: str) -> str:
     return "".join(_TEX.get(character, character) for character in words)
 
 
-def datacite(cited: Cited) -> dict[str, Any]:
+def datacite(holding: Holding) -> dict[str, Any]:
     """The reference as DataCite metadata (schema 4.6, as its REST interface writes it)."""
-    table, citation = cited.table, cited.table.citation
+    table, citation = holding.table, holding.table.citation
     dates = []
     if citation.publication_date:
         dates.append({"date": citation.publication_date, "dateType": "Issued"})
-    if cited.edition:
-        dates.append({"date": f"{cited.edition.made_at:%Y-%m-%dT%H:%M:%SZ}", "dateType": "Updated"})
-    if span := _span(cited.coverage):
+    if holding.edition:
+        dates.append({"date": times.seconds(holding.edition.made_at), "dateType": "Updated"})
+    if span := _span(holding.coverage):
         dates.append({"date": span, "dateType": "Collected"})
     return {
         **({"doi": citation.doi} if citation.doi else {}),
@@ -120,25 +96,25 @@ def datacite(cited: Cited) -> dict[str, Any]:
         ],
         "titles": [{"title": table.title}],
         "publisher": {"name": citation.publisher},
-        "publicationYear": cited.year,
+        "publicationYear": year(holding),
         "subjects": [
             {"subject": name, "subjectScheme": "Unified Astronomy Thesaurus", "schemeUri": UAT}
             for name in table.subjects
         ],
         "dates": dates,
         "language": "en",
-        "alternateIdentifiers": [{"alternateIdentifier": cited.ivoid, "alternateIdentifierType": "IVOID"}],
-        "relatedIdentifiers": _related(cited),
-        "sizes": [f"{cited.edition.rows} rows"] if cited.edition else [],
+        "alternateIdentifiers": [{"alternateIdentifier": holding.ivoid, "alternateIdentifierType": "IVOID"}],
+        "relatedIdentifiers": _related(holding),
+        "sizes": [f"{holding.edition.rows} rows"] if holding.edition else [],
         "version": citation.version,
-        "rightsList": _rights(cited),
+        "rightsList": _rights(holding),
         "descriptions": [{"description": table.description, "descriptionType": "Abstract"}],
-        "url": cited.url,
+        "url": holding.url,
     }
 
 
-def _related(cited: Cited) -> list[dict[str, str]]:
-    citation, found = cited.table.citation, []
+def _related(holding: Holding) -> list[dict[str, str]]:
+    citation, found = holding.table.citation, []
     if citation.bibcode:
         found.append((citation.bibcode, "bibcode"))
     if citation.article:
@@ -150,8 +126,8 @@ def _related(cited: Cited) -> list[dict[str, str]]:
     ]
 
 
-def _rights(cited: Cited) -> list[dict[str, str]]:
-    citation = cited.table.citation
+def _rights(holding: Holding) -> list[dict[str, str]]:
+    citation = holding.table.citation
     if not citation.licence:
         return []
     rights = {"rights": citation.licence}
@@ -162,36 +138,36 @@ def _rights(cited: Cited) -> list[dict[str, str]]:
     return [rights]
 
 
-def schema_org(cited: Cited, files: dict[str, str]) -> dict[str, Any]:
+def schema_org(holding: Holding, files: dict[str, str]) -> dict[str, Any]:
     """The reference as schema.org's Dataset, in JSON-LD.
 
     Args:
         files: media type → URL of a download.
     """
-    table, citation = cited.table, cited.table.citation
+    table, citation = holding.table, holding.table.citation
     publisher = {"@type": "Organization", "name": citation.publisher}
     facts: dict[str, Any] = {
         "@context": "https://schema.org/",
         "@type": "Dataset",
-        "@id": cited.place,
+        "@id": place(holding),
         "name": table.title,
         "description": table.description,
-        "url": cited.url,
-        "identifier": [cited.ivoid, *([f"https://doi.org/{citation.doi}"] if citation.doi else [])],
+        "url": holding.url,
+        "identifier": [holding.ivoid, *([f"https://doi.org/{citation.doi}"] if citation.doi else [])],
         "creator": [{"@type": "Organization", "name": name} for name in citation.creators] or publisher,
         "publisher": publisher,
         "version": citation.version,
         "license": citation.rights_uri or citation.licence,
         "datePublished": citation.publication_date,
-        "dateModified": cited.edition and f"{cited.edition.made_at:%Y-%m-%dT%H:%M:%SZ}",
-        "temporalCoverage": _span(cited.coverage),
+        "dateModified": holding.edition and times.seconds(holding.edition.made_at),
+        "temporalCoverage": _span(holding.coverage),
         "keywords": [name.replace("-", " ") for name in table.subjects],
         "citation": citation.article or citation.text or None,
         "isAccessibleForFree": True,
         "includedInDataCatalog": {
             "@type": "DataCatalog",
-            "name": cited.settings.publisher.title,
-            "url": f"{cited.settings.base_url}/",
+            "name": holding.settings.publisher.title,
+            "url": f"{holding.settings.base_url}/",
         },
         "variableMeasured": [
             {
@@ -209,12 +185,12 @@ def schema_org(cited: Cited, files: dict[str, str]) -> dict[str, Any]:
     return {name: value for name, value in facts.items() if value}
 
 
-def _span(found: Coverage | None) -> str | None:
-    if found is None or found.mjd_from is None or found.mjd_to is None:
+def _span(coverage: Coverage | None) -> str | None:
+    if coverage is None or coverage.mjd_from is None or coverage.mjd_to is None:
         return None
-    return f"{date(found.mjd_from):%Y-%m-%d}/{date(found.mjd_to):%Y-%m-%d}"
+    return f"{date(coverage.mjd_from):%Y-%m-%d}/{date(coverage.mjd_to):%Y-%m-%d}"
 
 
 def date(mjd: float) -> datetime:
     """The UTC date of a Modified Julian Date."""
-    return _MJD_ZERO + timedelta(days=mjd)
+    return times.MJD_ZERO + timedelta(days=mjd)

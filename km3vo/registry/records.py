@@ -2,76 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import replace
 
 from lxml import etree
 
-from km3vo.catalog.model import Catalog, Schema, Table
-from km3vo.protocols import vosi
-from km3vo.protocols.vosi import TYPE, plain
-from km3vo.registry.resources import (
-    Summary,
-    coverage_element,
-    finish,
-    identifier,
-    resource,
-    rights,
-)
+from km3vo.catalog.model import Schema, Table
+from km3vo.catalog.tap_schema import TAP_SCHEMA
+from km3vo.holdings.holdings import Holding, Holdings
+from km3vo.registry.capabilities import cone_capabilities, interface, tap_capabilities
+from km3vo.registry.elements import TYPE, plain
+from km3vo.registry.resources import Summary, coverage_element, finish, resource, rights
+from km3vo.registry.tableset import schema_element
 from km3vo.settings import Settings
-from km3vo.store.coverage import Coverage
-from km3vo.store.editions import Edition
 
+VOEVENT = "ivo://ivoa.net/std/voevent"
 TAP_AUXILIARY = "ivo://ivoa.net/std/TAP#aux"
 
 
-@dataclass(frozen=True, slots=True)
-class Shelf:
-    """What the records are made from.
-
-    Attributes:
-        catalog: all tables; ``published`` are those that have records (without TAP_SCHEMA).
-        coverages: by the tables' names.
-        editions: the latest of each table that has one.
-    """
-
-    settings: Settings
-    published: Catalog
-    catalog: Catalog
-    coverages: Mapping[str, Coverage] = field(default_factory=dict)
-    editions: Mapping[str, Edition] = field(default_factory=dict)
-
-    def page(self, *path: str) -> str:
-        """URL of a page."""
-        return "/".join((self.settings.base_url, *path)) if path else f"{self.settings.base_url}/"
-
-    def ivoid(self, *path: str) -> str:
-        """IVOID of a resource of ours."""
-        return identifier(self.settings, *path)
-
-
-def records(shelf: Shelf) -> dict[str, bytes]:
+def records(holdings: Holdings) -> dict[str, bytes]:
     """All records, by their IVOIDs, as XML without dates."""
-    found = [registry(shelf), authority(shelf), organisation(shelf), tap(shelf)]
-    for schema in shelf.published.schemas:
+    settings = holdings.settings
+    found = [registry(settings), authority(settings), organisation(settings), tap(holdings)]
+    found += [stream(settings, test=False), stream(settings, test=True)]
+    for schema in holdings.catalog.schemas:
         for table in schema.tables:
-            found.append(collection(shelf, schema, table))
+            found.append(collection(holdings.of(table), schema))
             if table.position:
-                found.append(cone(shelf, schema, table))
+                found.append(cone(holdings.of(table), schema))
     return {str(record.findtext("identifier")): finish(record) for record in found}
 
 
-def registry(shelf: Shelf) -> etree._Element:
+def registry(settings: Settings) -> etree._Element:
     """This publishing registry itself (Registry Interfaces 1.1 §2.2)."""
-    settings = shelf.settings
     about = Summary(
         title=f"{settings.publisher.title} publishing registry",
         short="registry",
         description=f"The registry in which {settings.publisher.name} announces its data and services.",
-        url=shelf.page(),
+        url=f"{settings.base_url}/",
         type=("Registry",),
     )
-    record = resource(settings, "vg:Registry", shelf.ivoid("registry"), about)
+    record = resource(settings, "vg:Registry", settings.ivoid("registry"), about)
     harvest = plain.interface(
         plain.accessURL(f"{settings.base_url}/oai", use="base"), {TYPE: "vg:OAIHTTP"}, role="std", version="1.0"
     )
@@ -88,9 +59,9 @@ def registry(shelf: Shelf) -> etree._Element:
     return record
 
 
-def authority(shelf: Shelf) -> etree._Element:
+def authority(settings: Settings) -> etree._Element:
     """The naming authority (Registry Interfaces 1.1 §4.2)."""
-    publisher = shelf.settings.publisher
+    publisher = settings.publisher
     about = Summary(
         title=f"{publisher.name} naming authority",
         short="authority",
@@ -98,14 +69,14 @@ def authority(shelf: Shelf) -> etree._Element:
         url=publisher.reference_url,
         type=("Other",),
     )
-    record = resource(shelf.settings, "vg:Authority", shelf.ivoid(), about)
-    record.append(plain.managingOrg(publisher.name, {"ivo-id": shelf.ivoid("organisation")}))
+    record = resource(settings, "vg:Authority", settings.ivoid(), about)
+    record.append(plain.managingOrg(publisher.name, {"ivo-id": settings.ivoid("organisation")}))
     return record
 
 
-def organisation(shelf: Shelf) -> etree._Element:
+def organisation(settings: Settings) -> etree._Element:
     """The publisher."""
-    publisher = shelf.settings.publisher
+    publisher = settings.publisher
     about = Summary(
         title=publisher.name,
         short=publisher.name,
@@ -113,75 +84,97 @@ def organisation(shelf: Shelf) -> etree._Element:
         url=publisher.reference_url,
         type=("Organisation",),
     )
-    return resource(shelf.settings, "vr:Organisation", shelf.ivoid("organisation"), about)
+    return resource(settings, "vr:Organisation", settings.ivoid("organisation"), about)
 
 
-def tap(shelf: Shelf) -> etree._Element:
+def tap(holdings: Holdings) -> etree._Element:
     """The TAP service, with the capabilities that it declares itself."""
-    settings = shelf.settings
-    tables = shelf.published.tables
+    settings = holdings.settings
+    tables = holdings.catalog.tables
     names = "; ".join(f"{table.qualified} ({table.title})" for table in tables)
     about = Summary(
         title=f"{settings.publisher.title}: TAP service",
         short="TAP",
         description=f"All public tables of {settings.publisher.name} for queries in ADQL: {names}.",
-        url=shelf.page(),
+        url=f"{settings.base_url}/",
         type=("Catalog",),
-        related=tuple(("IsServiceFor", table.title, shelf.ivoid(table.schema, table.name)) for table in tables),
+        related=tuple(("IsServiceFor", table.title, settings.ivoid(table.schema, table.name)) for table in tables),
     )
-    record = resource(settings, "vs:CatalogService", shelf.ivoid("tap"), about, "tr")
+    record = resource(settings, "vs:CatalogService", settings.ivoid("tap"), about, "tr")
     record.extend(rights(table.citation for table in tables))
-    record.extend(vosi.tap_capabilities(settings, f"{settings.base_url}/tap", shelf.published))
+    record.extend(tap_capabilities(settings, f"{settings.base_url}/tap", holdings.catalog))
     record.append(coverage_element(settings, None))
-    record.append(_tableset(shelf.catalog.schemas))
+    record.append(_tableset((*holdings.catalog.schemas, TAP_SCHEMA)))
     return record
 
 
-def collection(shelf: Shelf, schema: Schema, table: Table) -> etree._Element:
+def stream(settings: Settings, *, test: bool) -> etree._Element:
+    """The stream of alerts, or of their tests, which the identifiers of VOEvents begin with (VOEvent 2.1 §4)."""
+    publisher = settings.publisher
+    about = Summary(
+        title=f"{publisher.title}: {'tests of alerts' if test else 'alerts'}",
+        short="alert tests" if test else "alerts",
+        description=f"VOEvents of {publisher.name}{', which are no observations' if test else ''}. "
+        "The page has them in other forms too, and says how to follow them.",
+        url=f"{settings.base_url}/alerts",
+        type=("Other",),
+    )
+    record = resource(settings, "vs:CatalogService", settings.ivoid(f"VOEvent{'_test' if test else ''}"), about, "voe")
+    if settings.alerts.stream_url and not test:
+        kafka = interface(
+            settings.alerts.stream_url, kind="voe:StreamEndpoint", role="std", standardID=f"{VOEVENT}#acc-kafka"
+        )
+        record.append(plain.capability(kafka, standardID=VOEVENT))
+    record.append(plain.capability(interface(f"{settings.base_url}/alerts", kind="vr:WebBrowser")))
+    record.append(coverage_element(settings, None))
+    return record
+
+
+def collection(holding: Holding, schema: Schema) -> etree._Element:
     """A table as what it is: data, served by the services it names (VODataService 1.2 §3.1)."""
-    settings = shelf.settings
-    served = [("IsServedBy", f"{settings.publisher.title}: TAP service", shelf.ivoid("tap"))]
+    settings, table = holding.settings, holding.table
+    served = [("IsServedBy", f"{settings.publisher.title}: TAP service", settings.ivoid("tap"))]
     if table.position:
-        served.append(("IsServedBy", f"{table.title}: cone search", shelf.ivoid(table.schema, table.name, "scs")))
-    about = _about(shelf, table, table.title, table.qualified, tuple(served))
-    record = resource(settings, "vs:CatalogResource", shelf.ivoid(table.schema, table.name), about, "vs")
+        served.append(("IsServedBy", f"{table.title}: cone search", settings.ivoid(table.schema, table.name, "scs")))
+    about = _about(holding, table.title, table.qualified, tuple(served))
+    record = resource(settings, "vs:CatalogResource", holding.ivoid, about, "vs")
     record.extend(rights((table.citation,)))
-    query = vosi.interface(f"{settings.base_url}/tap", use="base", role="std", version="1.1")
+    query = interface(f"{settings.base_url}/tap", use="base", role="std", version="1.1")
     record.append(plain.capability(query, standardID=TAP_AUXILIARY))
-    page = vosi.interface(shelf.page("browse", table.schema, table.name), kind="vr:WebBrowser")
+    page = interface(holding.url, kind="vr:WebBrowser")
     record.append(plain.capability(page))
     record.extend(_observed(table))
-    record.append(coverage_element(settings, shelf.coverages.get(table.qualified)))
+    record.append(coverage_element(settings, holding.coverage))
     record.append(_tableset((replace(schema, tables=(table,)),)))
     return record
 
 
-def cone(shelf: Shelf, schema: Schema, table: Table) -> etree._Element:
+def cone(holding: Holding, schema: Schema) -> etree._Element:
     """The cone search of a table (SimpleDALRegExt 1.2 §3.1)."""
-    settings = shelf.settings
-    found = shelf.coverages.get(table.qualified)
-    related = (("IsServiceFor", table.title, shelf.ivoid(table.schema, table.name)),)
-    about = _about(shelf, table, f"{table.title}: cone search", table.name, related)
-    record = resource(settings, "vs:CatalogService", shelf.ivoid(table.schema, table.name, "scs"), about, "cs")
+    settings, table = holding.settings, holding.table
+    related = (("IsServiceFor", table.title, holding.ivoid),)
+    about = _about(holding, f"{table.title}: cone search", table.name, related)
+    record = resource(settings, "vs:CatalogService", settings.ivoid(table.schema, table.name, "scs"), about, "cs")
     record.extend(rights((table.citation,)))
     base = f"{settings.base_url}/scs/{table.schema}/{table.name}"
-    record.extend(vosi.cone_capabilities(settings, base, found))
+    record.extend(cone_capabilities(settings, base, holding.coverage))
     record.extend(_observed(table))
-    record.append(coverage_element(settings, found))
+    record.append(coverage_element(settings, holding.coverage))
     record.append(_tableset((replace(schema, tables=(table,)),)))
     return record
 
 
-def _about(shelf: Shelf, table: Table, title: str, short: str, related: tuple[tuple[str, str, str], ...]) -> Summary:
+def _about(holding: Holding, title: str, short: str, related: tuple[tuple[str, str, str], ...]) -> Summary:
+    table = holding.table
     return Summary(
         title=title,
         short=short,
         description=table.description,
-        url=shelf.page("browse", table.schema, table.name),
+        url=holding.url,
         type=("Simulation", "Catalog") if table.simulated else ("Catalog",),
         subjects=table.subjects or ("neutrino-astronomy",),
         citation=table.citation,
-        edition=shelf.editions.get(table.qualified),
+        edition=holding.edition,
         related=related,
     )
 
@@ -193,4 +186,4 @@ def _observed(table: Table) -> list[etree._Element]:
 
 
 def _tableset(schemas: Iterable[Schema]) -> etree._Element:
-    return plain.tableset(*(vosi.schema_element(schema) for schema in schemas))
+    return plain.tableset(*(schema_element(schema) for schema in schemas))

@@ -5,27 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 
 from lxml import etree
 
+from km3vo import times
 from km3vo.catalog.model import Citation
-from km3vo.protocols.vosi import NAMESPACES, TYPE, XSI, plain
+from km3vo.holdings.coverage import Coverage
+from km3vo.holdings.editions import Edition
+from km3vo.registry.elements import NAMESPACES, TYPE, XSI, plain
 from km3vo.settings import Settings
-from km3vo.store.coverage import Coverage
-from km3vo.store.editions import Edition
 
-RI = "http://www.ivoa.net/xml/RegistryInterface/v1.0"
-VG = "http://www.ivoa.net/xml/VORegistry/v1.0"
 MOC_STANDARD = "ivo://ivoa.net/std/moc"
-_PREFIXES = {"ri": RI, "vg": VG, **{key: NAMESPACES[key] for key in ("xsi", "vr", "vs", "tr", "cs")}}
+_PREFIXES = {key: NAMESPACES[key] for key in ("ri", "vg", "xsi", "vr", "vs", "tr", "cs", "voe")}
 _SHORT_NAME = 16  # VOResource 1.1 §3.1
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
-
-
-def identifier(settings: Settings, *path: str) -> str:
-    """The IVOID of something this service publishes, such as ``("ant20_01", "main")`` (IVOA Identifiers 2.0)."""
-    return "/".join((f"ivo://{settings.publisher.authority}", *path))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,11 +39,13 @@ class Summary:
 def resource(settings: Settings, kind: str, ivoid: str, about: Summary, *extensions: str) -> etree._Element:
     """A record of a kind such as ``vs:CatalogService``, with all that comes before its own elements.
 
-    It has no dates of its own yet: the store of records knows them (``registry.store``).
+    It has no dates of its own yet: those are kept with the record (harvested.py).
     """
     # Values of xsi:type need their prefixes declared, and no library does that by itself.
     used = {"ri", "xsi", "vr", kind.partition(":")[0], *extensions}
-    record = etree.Element(f"{{{RI}}}Resource", nsmap={key: uri for key, uri in _PREFIXES.items() if key in used})
+    record = etree.Element(
+        f"{{{NAMESPACES['ri']}}}Resource", nsmap={key: uri for key, uri in _PREFIXES.items() if key in used}
+    )
     record.set(TYPE, kind)
     record.set("status", "active")
     record.append(plain.title(about.title))
@@ -76,13 +71,13 @@ def finish(record: etree._Element) -> bytes:
 def _curation(settings: Settings, about: Summary) -> etree._Element:
     publisher = settings.publisher
     citation = about.citation
-    element = plain.curation(plain.publisher(publisher.name, {"ivo-id": identifier(settings, "organisation")}))
+    element = plain.curation(plain.publisher(publisher.name, {"ivo-id": settings.ivoid("organisation")}))
     for name in (citation and citation.creators) or (publisher.name,):
         element.append(plain.creator(plain.name(name)))
     if citation and _DATE.fullmatch(citation.publication_date or ""):
         element.append(plain.date(str(citation.publication_date), role="Issued"))
     if about.edition:
-        element.append(plain.date(stamp(about.edition.made_at), role="Updated"))
+        element.append(plain.date(times.seconds(about.edition.made_at), role="Updated"))
     if citation:
         element.append(plain.version(citation.version))
     element.append(plain.contact(plain.name(publisher.contact_name), plain.email(publisher.contact_email)))
@@ -120,22 +115,17 @@ def rights(citations: Iterable[Citation]) -> list[etree._Element]:
     return [plain.rights(str(name), {"rightsURI": uri} if uri else {}) for name, uri in found]
 
 
-def coverage_element(settings: Settings, found: Coverage | None) -> etree._Element:
+def coverage_element(settings: Settings, coverage: Coverage | None) -> etree._Element:
     """The coverage (VODataService 1.2 §3.2): of the public rows, in the sky, in time, and in energy."""
     element = plain.coverage()
-    if found and found.moc:
-        element.append(plain.spatial(found.moc))
-    if found and found.mjd_from is not None and found.mjd_to is not None:
-        element.append(plain.temporal(f"{found.mjd_from:.5f} {found.mjd_to:.5f}"))
-    if found and found.joule_from is not None and found.joule_to is not None:
-        element.append(plain.spectral(f"{found.joule_from:.5g} {found.joule_to:.5g}"))
-    if found and found.moc:
-        url = f"{settings.base_url}/coverage/{found.published.replace('.', '/')}?format=fits"
+    if coverage and coverage.moc:
+        element.append(plain.spatial(coverage.moc))
+    if coverage and coverage.mjd_from is not None and coverage.mjd_to is not None:
+        element.append(plain.temporal(f"{coverage.mjd_from:.5f} {coverage.mjd_to:.5f}"))
+    if coverage and coverage.joule_from is not None and coverage.joule_to is not None:
+        element.append(plain.spectral(f"{coverage.joule_from:.5g} {coverage.joule_to:.5g}"))
+    if coverage and coverage.moc:
+        url = f"{settings.base_url}/coverage/{coverage.published.replace('.', '/')}?format=fits"
         element.append(plain.footprint(url, {"ivo-id": MOC_STANDARD}))
     element.append(plain.waveband("Neutrino"))
     return element
-
-
-def stamp(time: datetime) -> str:
-    """A time as registries write it: UTC, whole seconds."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -10,10 +10,10 @@ import pytest
 from jsonschema_rs import validator_for
 
 from km3vo.catalog.model import Citation, Column, Table
+from km3vo.holdings.holdings import Holding
 from km3vo.registry import citation
-from km3vo.registry.citation import Cited
 from km3vo.settings import Settings
-from tests.conftest import Server
+from tests.support.server import Server
 
 pytestmark = pytest.mark.slow
 
@@ -36,11 +36,11 @@ def fields(bibtex: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("path", TABLES)
-def test_all_forms_agree(announced: Server, path: str) -> None:
-    page = httpx.get(f"{announced.url}/browse/{path}.json").json()
-    bib = fields(httpx.get(f"{announced.url}/cite/{path}.bib").text)
-    datacite = httpx.get(f"{announced.url}/cite/{path}.datacite.json").json()
-    dataset = httpx.get(f"{announced.url}/cite/{path}.jsonld").json()
+def test_all_forms_agree(registered: Server, path: str) -> None:
+    page = httpx.get(f"{registered.url}/browse/{path}.json").json()
+    bib = fields(httpx.get(f"{registered.url}/cite/{path}.bib").text)
+    datacite = httpx.get(f"{registered.url}/cite/{path}.datacite.json").json()
+    dataset = httpx.get(f"{registered.url}/cite/{path}.jsonld").json()
     title = page["title"]
     assert bib["title"] == "{" + title + "}"
     assert datacite["titles"] == [{"title": title}]
@@ -51,7 +51,7 @@ def test_all_forms_agree(announced: Server, path: str) -> None:
     creators = [creator["name"] for creator in datacite["creators"]]
     assert bib["author"] == " and ".join("{" + name + "}" for name in creators)
     assert [creator["name"] for creator in dataset["creator"]] == creators
-    assert bib["url"] == datacite["url"] == dataset["url"] == f"{announced.url}/browse/{path}"
+    assert bib["url"] == datacite["url"] == dataset["url"] == f"{registered.url}/browse/{path}"
     assert f"edition {page['edition']['number']}" in bib["note"]
     assert page["ivoid"] in bib["note"].replace("\\_", "_")
     assert page["ivoid"] in dataset["identifier"]
@@ -59,7 +59,7 @@ def test_all_forms_agree(announced: Server, path: str) -> None:
     assert dataset["dateModified"] == page["edition"]["made_at"]
 
 
-def test_datacite_has_what_it_must(announced: Server) -> None:
+def test_datacite_has_what_it_must(registered: Server) -> None:
     """The mandatory properties of DataCite 4.6 and their types."""
     text = {"type": "string", "minLength": 1}
     schema = {
@@ -80,9 +80,9 @@ def test_datacite_has_what_it_must(announced: Server) -> None:
     }
     check = validator_for(schema)
     for path in TABLES:
-        found = httpx.get(f"{announced.url}/cite/{path}.datacite.json").json()
+        found = httpx.get(f"{registered.url}/cite/{path}.datacite.json").json()
         check.validate(found)
-    assert httpx.get(f"{announced.url}/cite/ant20_01/main.datacite.json").json()["rightsList"] == [
+    assert httpx.get(f"{registered.url}/cite/ant20_01/main.datacite.json").json()["rightsList"] == [
         {
             "rights": "CC BY 4.0",
             "rightsUri": "https://spdx.org/licenses/CC-BY-4.0.html",
@@ -92,8 +92,8 @@ def test_datacite_has_what_it_must(announced: Server) -> None:
     ]
 
 
-def test_search_engines_find_the_files(announced: Server) -> None:
-    page = httpx.get(f"{announced.url}/browse/ant20_01/main").text
+def test_search_engines_find_the_files(registered: Server) -> None:
+    page = httpx.get(f"{registered.url}/browse/ant20_01/main").text
     (data,) = re.findall(r'<script type="application/ld\+json">(.*?)</script>', page, re.S)
     dataset = json.loads(data)
     assert dataset["@type"] == "Dataset"
@@ -116,34 +116,32 @@ def table(**changes: object) -> Table:
 
 
 def test_tex_is_not_broken_by_names() -> None:
-    bib = citation.bibtex(Cited(Settings(), table(creators=("A_B & Söhne {100%} \\x",), publisher="P#~^")))
+    bib = citation.bibtex(Holding(Settings(), table(creators=("A_B & Söhne {100%} \\x",), publisher="P#~^")))
     assert fields(bib)["author"] == r"{A\_B \& Söhne \{100\%\} \textbackslash{}x}"
     assert fields(bib)["publisher"] == r"P\#\textasciitilde{}\textasciicircum{}"
     assert bib.startswith("@misc{a-b-s-t,")
 
 
 def test_a_doi_is_the_place_to_go() -> None:
-    cited = Cited(Settings(), table(creators=("X",), doi="10.5281/zenodo.1", publication_date="2026"))
-    assert "https://doi.org/10.5281/zenodo.1" in citation.text(cited)
-    assert citation.datacite(cited)["doi"] == "10.5281/zenodo.1"
-    assert fields(citation.bibtex(cited))["doi"] == "10.5281/zenodo.1"
-    assert "https://doi.org/10.5281/zenodo.1" in citation.schema_org(cited, {})["identifier"]
+    holding = Holding(Settings(), table(creators=("X",), doi="10.5281/zenodo.1", publication_date="2026"))
+    assert "https://doi.org/10.5281/zenodo.1" in citation.text(holding)
+    assert citation.datacite(holding)["doi"] == "10.5281/zenodo.1"
+    assert fields(citation.bibtex(holding))["doi"] == "10.5281/zenodo.1"
+    assert "https://doi.org/10.5281/zenodo.1" in citation.schema_org(holding, {})["identifier"]
 
 
 def test_text_cannot_break_out_of_the_page() -> None:
     from dataclasses import replace
 
-    from km3vo.catalog.model import Catalog, Schema
-    from km3vo.protocols.pages import render
-    from km3vo.registry.holdings import Known
+    from km3vo.catalog.model import Schema
     from km3vo.web import describe
+    from km3vo.web.pages import render
 
     evil = replace(
         table(creators=("<b>",)), title="</script><script>alert(1)</script>", description="<img src=x onerror=alert(1)>"
     )
     schema = Schema(name="s", title="S", description="D", tables=(evil,))
-    view = describe.View(Settings(), Catalog((schema,)), Known())
-    html = render(Settings(), "table.html", describe.table(view, schema, evil)).decode()
+    html = render(Settings(), "table.html", describe.table(Holding(Settings(), evil), schema)).decode()
     assert "<script>alert" not in html
     assert "<img src=x" not in html
     (data,) = re.findall(r'<script type="application/ld\+json">(.*?)</script>', html, re.S)

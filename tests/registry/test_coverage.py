@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import httpx
@@ -13,13 +13,17 @@ from astropy.coordinates import Latitude, Longitude
 from mocpy import MOC
 
 from km3vo.catalog.files import read_catalog
-from km3vo.catalog.model import Table
-from km3vo.protocols.coverage import cells
-from km3vo.store import coverage, release, release_decisions
-from km3vo.store.coverage import Coverage
-from km3vo.store.database import OWNER, PUBLIC, SERVICE, Database
-from tests.conftest import ROOT, Server, serve
-from tests.registry.conftest import OAI, Registry, tell
+from km3vo.catalog.model import Catalog, Table
+from km3vo.database.logins import OWNER, PUBLIC, SERVICE, Database
+from km3vo.embargo import decisions, release
+from km3vo.holdings import coverage, reader
+from km3vo.holdings.coverage import Coverage
+from km3vo.settings import Settings
+from km3vo.web.coverage import cells
+from tests.support import changes
+from tests.support.folders import ROOT
+from tests.support.registry import OAI, Registry, tell
+from tests.support.server import Server, serve
 
 pytestmark = pytest.mark.slow
 
@@ -29,20 +33,21 @@ PARTS = {"public": "km3net.events_public", "hidden": "km3net.events_embargo"}
 @pytest.fixture
 def running(copy_published: Database, tmp_path: Path) -> Iterator[tuple[Server, Database]]:
     """A service of a database that the test may change."""
-    with serve(copy_published, tmp_path, announce_seconds=0, promote_seconds=0) as server:
+    with serve(copy_published, tmp_path, metadata_seconds=0, promote_seconds=0) as server:
         tell(server, copy_published)
         yield server, copy_published
 
 
-def known(database: Database) -> dict[str, Coverage]:
+def known(database: Database) -> Mapping[str, Coverage]:
     with database.connect(SERVICE) as service:
-        return coverage.read(service)
+        return reader.read(service, Settings(), Catalog(())).coverages
 
 
 def positions(database: Database, relation: str) -> tuple[Longitude, Latitude]:
     with database.connect(OWNER) as owner:
-        rows = np.array(owner.execute(f"SELECT degrees(long(_pos)), degrees(lat(_pos)) FROM {relation}").fetchall())
-    return Longitude(rows[:, 0], unit="deg"), Latitude(rows[:, 1], unit="deg")
+        rows = owner.execute(f"SELECT degrees(long(_pos)), degrees(lat(_pos)) FROM {relation}").fetchall()
+    lon, lat = np.array(rows).T
+    return Longitude(lon, unit="deg"), Latitude(lat, unit="deg")
 
 
 def events(server: Server) -> Table:
@@ -67,6 +72,7 @@ def test_events_where_pgsphere_errs(copy_published: Database) -> None:
     table = read_catalog(ROOT / "schemas").table("icecube.ps3yr")
     places = [(0, 90), (77, 90), (0, 60), (90, 45), (180, 89.95), (270, 80), (45, 0), (135, 0), (225, 0), (10, -90)]
     with copy_published.connect(OWNER) as owner:
+        changes.begin(owner, "icecube.ps3yr")
         owner.execute(
             "DELETE FROM icecube.ps3yr WHERE id NOT IN (SELECT id FROM icecube.ps3yr LIMIT %s)", (len(places),)
         )
@@ -123,7 +129,7 @@ def test_a_release_changes_coverage_edition_and_records(running: tuple[Server, D
             "SELECT event_id, mjd FROM km3net.events WHERE _access = 'e' ORDER BY mjd DESC LIMIT 1"
         ).fetchone()
         assert row is not None
-        release_decisions.release_early(owner, events(server), row[0], at=None, reason="test", who="test")
+        decisions.release_early(owner, events(server), row[0], at=None, reason="test", who="test")
     with database.connect(SERVICE, autocommit=True) as service:
         (done,) = release.run(service, [events(server)])
         assert done.moved == 1
@@ -143,8 +149,8 @@ def test_a_release_changes_coverage_edition_and_records(running: tuple[Server, D
     assert tell(server, database) == []  # a look that moves nothing changes nothing
 
 
-def test_it_is_handed_out_as_mocs_that_others_read(announced: Server, tmp_path: Path) -> None:
-    url = f"{announced.url}/coverage/ant20_01/main"
+def test_it_is_handed_out_as_mocs_that_others_read(registered: Server, tmp_path: Path) -> None:
+    url = f"{registered.url}/coverage/ant20_01/main"
     fits = httpx.get(url)
     assert fits.headers["content-type"] == "application/fits"
     (tmp_path / "moc.fits").write_bytes(fits.content)
@@ -154,8 +160,8 @@ def test_it_is_handed_out_as_mocs_that_others_read(announced: Server, tmp_path: 
     assert MOC.from_json(httpx.get(f"{url}?FORMAT=json").json()) == moc
     assert httpx.get(url, headers={"If-None-Match": fits.headers["etag"]}).status_code == 304
     assert httpx.get(f"{url}?format=gif").status_code == 400
-    assert httpx.get(f"{announced.url}/coverage/ant20_01/none").status_code == 404
-    assert httpx.get(f"{announced.url}/coverage/ivoa/obscore").status_code == 404
+    assert httpx.get(f"{registered.url}/coverage/ant20_01/none").status_code == 404
+    assert httpx.get(f"{registered.url}/coverage/ivoa/obscore").status_code == 404
 
 
 def test_the_ascii_form_is_understood() -> None:
@@ -168,7 +174,7 @@ def test_time_and_energy_are_those_of_the_public_rows(running: tuple[Server, Dat
     with database.connect(OWNER) as owner:
         low, high, least, most = owner.execute(
             f"SELECT min(mjd), max(mjd), min(energy), max(energy) FROM {PARTS['public']}"
-        ).fetchone()
+        ).fetchall()[0]
     assert (found.mjd_from, found.mjd_to) == (low, high)
     assert found.joule_from == pytest.approx((least * units.GeV).to_value("J"))
     assert found.joule_to == pytest.approx((most * units.GeV).to_value("J"))
@@ -176,7 +182,8 @@ def test_time_and_energy_are_those_of_the_public_rows(running: tuple[Server, Dat
 
 def test_nothing_public_covers_nothing(running: tuple[Server, Database]) -> None:
     server, database = running
-    with database.connect(OWNER, autocommit=True) as owner:
+    with database.connect(OWNER) as owner:
+        changes.begin(owner, "km3net.events")
         owner.execute("DELETE FROM km3net.events")
     coverage.refresh(database, events(server), force=True)
     tell(server, database)
@@ -194,7 +201,8 @@ def test_nothing_public_covers_nothing(running: tuple[Server, Database]) -> None
 
 def test_one_event_covers_one_small_cell(running: tuple[Server, Database]) -> None:
     server, database = running
-    with database.connect(OWNER, autocommit=True) as owner:
+    with database.connect(OWNER) as owner:
+        changes.begin(owner, "antares.data")
         owner.execute("DELETE FROM antares.data WHERE id <> (SELECT min(id) FROM antares.data)")
     table = server.app.state.service.published.table("antares.data")
     assert coverage.refresh(database, table, force=True)
@@ -206,7 +214,8 @@ def test_the_test_query_stays_where_it_was_as_long_as_it_can(running: tuple[Serv
     server, database = running
     table = server.app.state.service.published.table("antares.data")
     before = known(database)["antares.data"]
-    with database.connect(OWNER, autocommit=True) as owner:
+    with database.connect(OWNER) as owner:
+        changes.begin(owner, "antares.data")
         lon, lat = positions(database, "antares.data")
         far = int(np.argmax(np.abs(lat.deg - float(before.dec or 0))))
         owner.execute("DELETE FROM antares.data WHERE abs(ra - %s) < 1e-9", (float(lon.deg[far]),))

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -14,14 +15,14 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from lxml import etree
 from oaipmh_scythe import Scythe
 
-from km3vo.registry import store
-from km3vo.store.database import OWNER, SERVICE, Database
-from tests.conftest import Server, serve
-from tests.registry.conftest import OAI, Registry
+from km3vo.database.logins import OWNER, SERVICE, Database
+from km3vo.registry import harvested
+from tests.support.registry import OAI, Registry
+from tests.support.server import Server, serve
 
 pytestmark = pytest.mark.slow
 
-PERIODS = (
+PERIODS: tuple[dict[str, str], ...] = (
     {},
     {"from_": "2020-01-01"},
     {"until": "2999-12-31"},
@@ -32,16 +33,16 @@ PERIODS = (
 @pytest.mark.parametrize("prefix", ["ivo_vor", "oai_dc"])
 @pytest.mark.parametrize("period", PERIODS, ids=str)
 def test_another_harvester_gets_everything_once(
-    announced: Server, registry: Registry, prefix: str, period: dict[str, str]
+    registered: Server, registry: Registry, prefix: str, period: dict[str, Any]
 ) -> None:
     expected = sorted(record.findtext(f"{OAI}header/{OAI}identifier") for record in registry.records())
-    with Scythe(f"{announced.url}/oai") as scythe:
+    with Scythe(f"{registered.url}/oai") as scythe:
         records = list(scythe.list_records(metadata_prefix=prefix, **period))
         assert sorted(record.header.identifier for record in records) == expected
         assert all(record.metadata for record in records)
         headers = list(scythe.list_identifiers(metadata_prefix=prefix, **period))
         assert sorted(header.identifier for header in headers) == expected
-        assert scythe.identify().baseURL == f"{announced.url}/oai"
+        assert scythe.identify().baseURL == f"{registered.url}/oai"
         assert [found.setSpec for found in scythe.list_sets()] == ["ivo_managed"]
         one = scythe.get_record(identifier="ivo://km3net.org/tap", metadata_prefix=prefix)
         assert one.header.identifier == "ivo://km3net.org/tap"
@@ -50,10 +51,10 @@ def test_another_harvester_gets_everything_once(
 def test_a_token_survives_a_restart(copy_published: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KM3VO_LIMITS_OAI_RECORDS", "2")
     with copy_published.connect(SERVICE, autocommit=True) as service:
-        store.agree(service, lambda: {name(number): resource(number, 0) for number in range(5)})
-    with serve(copy_published, tmp_path, announce_seconds=0) as first:
+        harvested.update(service, lambda: {name(number): resource(number, 0) for number in range(5)})
+    with serve(copy_published, tmp_path, metadata_seconds=0) as first:
         token = next(Registry(first.url).pages()).findtext(f"{OAI}resumptionToken")
-    with serve(copy_published, tmp_path, announce_seconds=0) as second:
+    with serve(copy_published, tmp_path, metadata_seconds=0) as second:
         content = Registry(second.url).get(verb="ListRecords", resumptionToken=token).find(f"{OAI}ListRecords")
         assert [found.text for found in content.iter(f"{OAI}identifier")] == [name(2), name(3)]
 
@@ -77,7 +78,7 @@ def bare(published: Database, tmp_path_factory: pytest.TempPathFactory) -> Itera
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KM3VO_LIMITS_OAI_RECORDS", "2")
         home = tmp_path_factory.mktemp("bare")
-        with serve(published, home, announce_seconds=0, promote_seconds=0) as running:
+        with serve(published, home, metadata_seconds=0, promote_seconds=0) as running:
             yield Registry(running.url), published
 
 
@@ -124,10 +125,9 @@ def test_an_interval_gives_what_was_changed_in_it(
             header for page in registry.pages("ListIdentifiers", **bounds) for header in page.iter(f"{OAI}header")
         ]
         assert [header.findtext(f"{OAI}identifier") for header in headers] == expected
-        alive = {name(number) for number, (_, alive) in enumerate(stamps) if alive}
-        assert {header.findtext(f"{OAI}identifier") for header in headers if not header.get("status")} == alive & set(
-            expected
-        )
+        present = {name(number) for number, (_, alive) in enumerate(stamps) if alive}
+        undeleted = {header.findtext(f"{OAI}identifier") for header in headers if not header.get("status")}
+        assert undeleted == present & set(expected)
 
 
 class Harvests(RuleBasedStateMachine):
@@ -150,9 +150,9 @@ class Harvests(RuleBasedStateMachine):
         with self.database.connect(OWNER, autocommit=True) as owner:
             owner.execute("DELETE FROM km3vo.record")
 
-    def agree(self) -> None:
+    def update(self) -> None:
         with self.database.connect(SERVICE, autocommit=True) as service:
-            changed = store.agree(service, lambda: self.truth)
+            changed = harvested.update(service, lambda: self.truth)
         self.ever |= set(changed)
         self.steady -= set(changed)
 
@@ -160,12 +160,12 @@ class Harvests(RuleBasedStateMachine):
     def publish_or_change(self, number: int) -> None:
         self.version += 1
         self.truth[name(number)] = resource(number, self.version)
-        self.agree()
+        self.update()
 
     @rule(number=st.integers(0, 6))
     def delete(self, number: int) -> None:
         self.truth.pop(name(number), None)
-        self.agree()
+        self.update()
 
     @rule(numbers=st.sets(st.integers(0, 6)))
     def release(self, numbers: set[int]) -> None:
@@ -174,7 +174,7 @@ class Harvests(RuleBasedStateMachine):
         for number in numbers:
             if name(number) in self.truth:
                 self.truth[name(number)] = resource(number, self.version)
-        self.agree()
+        self.update()
 
     @rule()
     def begin_a_list(self) -> None:

@@ -12,10 +12,11 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from km3vo.catalog.model import Table
 from km3vo.check.schemas import Schemas
-from km3vo.store.database import OWNER, Database
-from tests.conftest import Server
-from tests.registry.conftest import OAI, RI, XSI_TYPE, Registry, tell
+from km3vo.database.logins import OWNER, Database
+from tests.support.registry import OAI, RI, XSI_TYPE, Registry, tell
+from tests.support.server import Server
 
 pytestmark = pytest.mark.slow
 
@@ -95,16 +96,16 @@ def test_every_mistake_has_its_code(registry: Registry, schemas: Schemas, asked:
 @pytest.mark.parametrize(
     "text", ["verb=Identify&verb=Identify", "verb=GetRecord&identifier=a&identifier=b&metadataPrefix=c"]
 )
-def test_what_is_given_twice_is_wrong(announced: Server, text: str) -> None:
-    body = httpx.get(f"{announced.url}/oai?{text}").text
+def test_what_is_given_twice_is_wrong(registered: Server, text: str) -> None:
+    body = httpx.get(f"{registered.url}/oai?{text}").text
     assert "badVerb" in body or "badArgument" in body
 
 
-def test_post_answers_as_get_does(announced: Server) -> None:
+def test_post_answers_as_get_does(registered: Server) -> None:
     asked = {"verb": "GetRecord", "metadataPrefix": "oai_dc", "identifier": KNOWN}
     one, other = (
-        httpx.get(f"{announced.url}/oai", params=asked).text,
-        httpx.post(f"{announced.url}/oai", data=asked).text,
+        httpx.get(f"{registered.url}/oai", params=asked).text,
+        httpx.post(f"{registered.url}/oai", data=asked).text,
     )
     now = re.compile("<oai:responseDate>.*?</oai:responseDate>")
     assert now.sub("", one) == now.sub("", other)
@@ -121,10 +122,10 @@ def test_the_request_is_echoed_only_when_it_is_legal(registry: Registry) -> None
         assert dict(registry.get(**bad).find(f"{OAI}request").attrib) == {}
 
 
-def test_it_says_what_it_is(registry: Registry, announced: Server) -> None:
+def test_it_says_what_it_is(registry: Registry, registered: Server) -> None:
     """RI3.1.5a, RI3.1.5b: baseURL as harvested, protocol, granularity, one description with the vg:Registry record."""
     said = registry.get(verb="Identify").find(f"{OAI}Identify")
-    assert said.findtext(f"{OAI}baseURL") == f"{announced.url}/oai"
+    assert said.findtext(f"{OAI}baseURL") == f"{registered.url}/oai"
     assert said.findtext(f"{OAI}protocolVersion") == "2.0"
     assert said.findtext(f"{OAI}granularity") == "YYYY-MM-DDThh:mm:ssZ"
     assert said.findtext(f"{OAI}deletedRecord") == "persistent"
@@ -220,13 +221,13 @@ def test_both_ends_of_an_interval_are_inside(registry: Registry) -> None:
 
 
 def test_a_record_that_went_away_stays_known(
-    registry: Registry, announced: Server, published: Database, schemas: Schemas
+    registry: Registry, registered: Server, published: Database, schemas: Schemas
 ) -> None:
-    service = announced.app.state.service
+    service = registered.app.state.service
     catalog = service.published
     try:
         service.published = replace(catalog, schemas=tuple(s for s in catalog.schemas if s.name != "antares"))
-        gone = tell(announced, published)
+        gone = tell(registered, published)
         assert {"ivo://km3net.org/antares/data", "ivo://km3net.org/antares/data/scs"} <= set(gone)
         raw = registry.raw(verb="GetRecord", metadataPrefix="ivo_vor", identifier="ivo://km3net.org/antares/data")
         assert schemas.mistakes(raw) == []
@@ -242,13 +243,13 @@ def test_a_record_that_went_away_stays_known(
         assert len(deleted) == 2
     finally:
         service.published = catalog
-        tell(announced, published)
+        tell(registered, published)
     assert not [r for r in registry.records() if r.find(f"{OAI}header").get("status") == "deleted"]
 
 
-def test_nothing_changes_when_nothing_changed(registry: Registry, announced: Server, published: Database) -> None:
+def test_nothing_changes_when_nothing_changed(registry: Registry, registered: Server, published: Database) -> None:
     before = registry.records()
-    assert tell(announced, published) == []
+    assert tell(registered, published) == []
     stamps = [
         [record.findtext(f"{OAI}header/{OAI}datestamp") for record in records]
         for records in (before, registry.records())
@@ -256,26 +257,26 @@ def test_nothing_changes_when_nothing_changed(registry: Registry, announced: Ser
     assert stamps[0] == stamps[1]
 
 
-def test_a_changed_description_changes_its_records_and_no_others(announced: Server, published: Database) -> None:
-    service = announced.app.state.service
+def test_a_changed_description_changes_its_records_and_no_others(registered: Server, published: Database) -> None:
+    service = registered.app.state.service
     catalog = service.published
 
-    def mend(table):  # type: ignore[no-untyped-def]
+    def mend(table: Table) -> Table:
         return replace(table, citation=replace(table.citation, version="1.2")) if table.schema == "ant20_01" else table
 
     try:
         service.published = replace(
             catalog, schemas=tuple(replace(s, tables=tuple(mend(t) for t in s.tables)) for s in catalog.schemas)
         )
-        changed = tell(announced, published)
+        changed = tell(registered, published)
         assert sorted(changed) == ["ivo://km3net.org/ant20_01/main", "ivo://km3net.org/ant20_01/main/scs"]
     finally:
         service.published = catalog
-        tell(announced, published)
+        tell(registered, published)
 
 
 def test_harvesters_wait_for_a_change_that_is_under_way(registry: Registry, published: Database) -> None:
-    """Else they would next ask for changes since a time after ours, and never see it (registry.store.agree)."""
+    """Else they would next ask for changes since a time after ours, and never see it (registry.harvested.update)."""
     with published.connect(OWNER) as writer:
         writer.execute("LOCK TABLE km3vo.record IN ACCESS EXCLUSIVE MODE")
         with pytest.raises(httpx.ReadTimeout):
@@ -287,21 +288,21 @@ def test_harvesters_wait_for_a_change_that_is_under_way(registry: Registry, publ
 
 
 def test_a_clock_that_was_set_back_does_not_hide_changes(
-    announced: Server, published: Database, registry: Registry
+    registered: Server, published: Database, registry: Registry
 ) -> None:
     with published.connect(OWNER, autocommit=True) as owner:
         later = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=1)
         owner.execute("UPDATE km3vo.record SET updated = %s WHERE identifier = 'ivo://km3net.org'", (later,))
         try:
             owner.execute("UPDATE km3vo.record SET xml = '<old/>' WHERE identifier = %s", (KNOWN,))
-            assert tell(announced, published) == [KNOWN]
+            assert tell(registered, published) == [KNOWN]
             row = owner.execute("SELECT updated FROM km3vo.record WHERE identifier = %s", (KNOWN,)).fetchone()
             assert row == (later,)
         finally:
             owner.execute("UPDATE km3vo.record SET updated = created")
 
 
-def test_without_a_database_it_says_so(announced: Server, published: Database) -> None:
+def test_without_a_database_it_says_so(registered: Server, published: Database) -> None:
     name = sql.Identifier(str(psycopg.conninfo.conninfo_to_dict(published.admin)["dbname"]))
     with psycopg.connect(published.admin, dbname="postgres", autocommit=True) as admin:
         admin.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(name))
@@ -310,11 +311,11 @@ def test_without_a_database_it_says_so(announced: Server, published: Database) -
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
                 (psycopg.conninfo.conninfo_to_dict(published.admin)["dbname"],),
             )
-            assert httpx.get(f"{announced.url}/oai?verb=Identify", timeout=30).status_code == 503
-            capabilities = httpx.get(f"{announced.url}/scs/ant20_01/main/capabilities", timeout=30)
+            assert httpx.get(f"{registered.url}/oai?verb=Identify", timeout=30).status_code == 503
+            capabilities = httpx.get(f"{registered.url}/scs/ant20_01/main/capabilities", timeout=30)
             assert capabilities.status_code == 200
             assert b"cs:ConeSearch" in capabilities.content
             # The pages go on without numbers.
-            assert httpx.get(f"{announced.url}/", timeout=30).status_code == 200
+            assert httpx.get(f"{registered.url}/", timeout=30).status_code == 200
         finally:
             admin.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(name))

@@ -59,8 +59,22 @@ _PAGE = """
     ORDER BY identifier LIMIT %(most)s
 """
 
+_KNOWN = "SELECT identifier, xml FROM km3vo.record WHERE xml IS NOT NULL"  # those that are not deleted
+_ALL = "SELECT identifier, xml FROM km3vo.record"
+# A harvester that read the clock before we write must not read the records before we commit: else it would next ask for
+# changes since a time that is later than ours, and never see them.
+_LOCK = "LOCK TABLE km3vo.record IN ACCESS EXCLUSIVE MODE"
+_LOCK_SHARED = "LOCK TABLE km3vo.record IN ACCESS SHARE MODE"
+# Never before an earlier change, also when the clock was set back.
+_CHANGED_AT = "SELECT greatest(date_trunc('second', clock_timestamp()), max(updated)) FROM km3vo.record"
+_WRITE = """
+    INSERT INTO km3vo.record (identifier, xml, created, updated) VALUES (%(name)s, %(xml)s, %(at)s, %(at)s)
+    ON CONFLICT (identifier) DO UPDATE SET xml = excluded.xml, updated = excluded.updated
+"""
+_EARLIEST = "SELECT min(created) FROM km3vo.record"
 
-def agree(connection: psycopg.Connection, make: Callable[[], Mapping[str, bytes]]) -> list[str]:
+
+def update(connection: psycopg.Connection, make: Callable[[], Mapping[str, bytes]]) -> list[str]:
     """Make the stored records those that ``make`` gives, by their identifiers.
 
     A record that is as it was keeps its date. ``make`` is asked again once nobody else can write, so that records made
@@ -69,36 +83,24 @@ def agree(connection: psycopg.Connection, make: Callable[[], Mapping[str, bytes]
     Returns:
         the identifiers of all records that are new, changed, or now deleted.
     """
-    if _known(connection) == make():
+    if dict(connection.execute(_KNOWN).fetchall()) == make():
         return []
     with connection.transaction():
-        # A harvester that read the clock before we write must not read the records before we commit: else it would
-        # next ask for changes since a time that is later than ours, and never see them.
-        connection.execute("LOCK TABLE km3vo.record IN ACCESS EXCLUSIVE MODE")
+        connection.execute(_LOCK)
         records = make()
-        known: dict[str, bytes | None] = dict(connection.execute("SELECT identifier, xml FROM km3vo.record").fetchall())
+        known: dict[str, bytes | None] = dict(connection.execute(_ALL).fetchall())
         changed = {name: xml for name, xml in records.items() if known.get(name) != xml}
         gone = [name for name, xml in known.items() if xml is not None and name not in records]
         if not changed and not gone:
             return []
-        # Never before an earlier change, also when the clock was set back.
-        row = connection.execute(
-            "SELECT greatest(date_trunc('second', clock_timestamp()), max(updated)) FROM km3vo.record"
-        ).fetchone()
+        row = connection.execute(_CHANGED_AT).fetchone()
         assert row is not None
         with connection.cursor() as cursor:
             cursor.executemany(
-                "INSERT INTO km3vo.record (identifier, xml, created, updated) "
-                "VALUES (%(name)s, %(xml)s, %(at)s, %(at)s) "
-                "ON CONFLICT (identifier) DO UPDATE SET xml = excluded.xml, updated = excluded.updated",
+                _WRITE,
                 [{"name": name, "xml": xml, "at": row[0]} for name, xml in {**changed, **dict.fromkeys(gone)}.items()],
             )
     return [*changed, *gone]
-
-
-def _known(connection: psycopg.Connection) -> dict[str, bytes]:
-    """The records that are not deleted."""
-    return dict(connection.execute("SELECT identifier, xml FROM km3vo.record WHERE xml IS NOT NULL").fetchall())
 
 
 async def find(connection: AsyncConnection, identifier: str) -> Record | None:
@@ -116,11 +118,11 @@ async def page(connection: AsyncConnection, window: Window, after: str, most: in
     """
     bounds = {"since": window.since, "until": window.until, "after": after, "most": most + 1}
     async with connection.transaction():
-        # The clock first, then the lock, then the records: see ``agree``.
+        # The clock first, then the lock, then the records: see ``_LOCK``.
         cursor = await connection.execute("SELECT clock_timestamp()")
         row = await cursor.fetchone()
         assert row is not None
-        await connection.execute("LOCK TABLE km3vo.record IN ACCESS SHARE MODE")
+        await connection.execute(_LOCK_SHARED)
         cursor = await connection.execute(_COUNT, bounds)
         counted = await cursor.fetchone()
         assert counted is not None
@@ -132,5 +134,5 @@ async def page(connection: AsyncConnection, window: Window, after: str, most: in
 
 async def earliest(connection: AsyncConnection) -> datetime | None:
     """A time before which no record was changed."""
-    row = await (await connection.execute("SELECT min(created) FROM km3vo.record")).fetchone()
+    row = await (await connection.execute(_EARLIEST)).fetchone()
     return row[0] if row else None

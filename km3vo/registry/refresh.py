@@ -1,0 +1,35 @@
+"""Bringing the metadata up to date with the data: coverages, editions, the ObsCore tables, the registry's records.
+
+To be called after everything that can change what is public or how it is described: publishing, loading, a release;
+the service does it when it starts and every so often, since loads and releases may be made by other processes. It
+writes only what differs from what is stored.
+"""
+
+from __future__ import annotations
+
+from km3vo.catalog.model import Catalog
+from km3vo.database.logins import SERVICE, Database
+from km3vo.holdings import coverage, obscore
+from km3vo.holdings.reader import read
+from km3vo.registry import harvested
+from km3vo.registry.records import records
+from km3vo.settings import Settings
+
+
+def refresh_metadata(settings: Settings, database: Database, catalog: Catalog, *, force: bool = False) -> list[str]:
+    """Measure what may have changed and bring the records up to date.
+
+    Args:
+        catalog: all published tables, without TAP_SCHEMA.
+        force: measure every table, also where nothing was loaded or released.
+
+    Returns:
+        the identifiers of the registry records that are new, changed or deleted.
+    """
+    for table in catalog.tables:
+        coverage.refresh(database, table, force=force or table.kept_by_service)
+    coverage.forget(database, {table.qualified for table in catalog.tables})
+    with database.connect(SERVICE, autocommit=True) as service:
+        for table in obscore.refresh(service, read(service, settings, catalog)):
+            coverage.refresh(database, table, force=True)
+        return harvested.update(service, lambda: records(read(service, settings, catalog)))
