@@ -4,78 +4,39 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from dataclasses import replace
+from typing import Any
 
+import pyarrow as pa
 from fastapi import APIRouter, Request
 from fastapi.routing import APIRoute
-from psycopg import sql
 from starlette.responses import Response
 
-from km3vo.catalog.model import Column, Table
+from km3vo.catalog import origin
+from km3vo.catalog.model import Table
+from km3vo.database import cones
+from km3vo.database.audiences import Audience
+from km3vo.database.cones import Asked, Cone
+from km3vo.database.queries import DatabaseReader, RowStream
+from km3vo.database.turns import Lanes, Turn, Turns
+from km3vo.embargo import partitions
 from km3vo.errors import Km3voError, ParameterError
-from km3vo.protocols import dali, origin
-from km3vo.protocols.dali import ByteStream
-from km3vo.protocols.identity import asker
+from km3vo.identity.user import User
+from km3vo.logs import request_id, text_of
+from km3vo.protocols.dali import work
+from km3vo.protocols.dali.forms import read_parameters
+from km3vo.protocols.dali.streams import ByteStream
+from km3vo.protocols.http.addresses import asked_url
+from km3vo.protocols.http.authentication import user_of
 from km3vo.results import formats, votable
 from km3vo.results.formats import Format
 from km3vo.results.stream import Result
 from km3vo.service import Service
-from km3vo.settings import Settings
-from km3vo.store import embargo, lines
-from km3vo.store.embargo import Audience
-from km3vo.store.queries import Reader, Stream
 
-DISTANCE = Column(
-    name="_r",
-    datatype="double",
-    unit="deg",
-    ucd="pos.distance",
-    description="Distance to the centre of the cone",
-    nullable=False,
-)
 # TABLEDATA, which clients as old as the protocol read; and the type that SCS 1.03 §2.2 asks for.
 DEFAULT = replace(formats.find("votable/td"), content_type="text/xml")
 STANDARD = "ivo://ivoa.net/std/ConeSearch"
-MAX_CIRCLE = 90.0  # degrees; pgSphere has no larger circles
 WIDE = 5.0  # degrees; a cone of that size may take PostgreSQL a while
-
-
-class Asked(NamedTuple):
-    """The parameters of a cone's statements, in their order: the centre twice, the radius, the most rows to give."""
-
-    ra: float
-    dec: float
-    ra_again: float
-    dec_again: float
-    radius: float
-    rows: int
-
-    @property
-    def large(self) -> bool:
-        """Whether the statement is the second one."""
-        return self.radius > MAX_CIRCLE
-
-
-@dataclass(frozen=True, slots=True)
-class Cone:
-    """What a cone search of one table asks PostgreSQL: its statements and the columns of the answer.
-
-    Attributes:
-        columns: of the answer.
-        cells: two statements: for a radius up to 90°, which uses the index on _pos, and for a larger one, which
-            measures every distance.
-        lines: the same two, with rows that PostgreSQL writes as text.
-    """
-
-    columns: tuple[Column, ...]
-    cells: tuple[str, str]
-    lines: tuple[str, str]
-
-    def literally(self, asked: Asked) -> str:
-        """The statement for cells with its parameters written into it, as streams want it."""
-        template = sql.SQL(self.cells[asked.large].replace("%s", "{}"))
-        return template.format(*map(sql.Literal, asked)).as_string()
 
 
 def plan(table: Table, audience: Audience, verbosity: int) -> Cone:
@@ -96,40 +57,18 @@ def plan(table: Table, audience: Audience, verbosity: int) -> Cone:
         order = {name: place for place, name in enumerate(names)}
         columns.sort(key=lambda column: order.get(column.name, len(order)))
         columns = [replace(column, name=names.get(column.name, column.name)) for column in columns]
-    selected = sql.SQL(", ").join(sql.Identifier(column.sql) for column in columns)
-    # In sub-selects, since what hangs on parameters would be computed anew for every row.
-    centre = sql.SQL("spoint(radians(%s::float8), radians(%s::float8))")
-    small, large = (
-        sql.SQL(
-            "SELECT degrees(_pos <-> (SELECT {centre})), {columns} FROM {relation} WHERE {inside} "
-            "ORDER BY 1 LIMIT %s::bigint"
-        ).format(
-            centre=centre,
-            columns=selected,
-            relation=sql.Identifier(*embargo.relation(table, audience)),
-            inside=inside.format(centre=centre),
-        )
-        for inside in (
-            sql.SQL("_pos <@ (SELECT scircle({centre}, radians(%s::float8)))"),
-            sql.SQL("_pos <-> (SELECT {centre}) <= radians(%s::float8)"),
-        )
-    )
-    answered = (DISTANCE, *columns)
-    return Cone(
-        answered,
-        cells=(small.as_string(), large.as_string()),
-        lines=(lines.written(small, answered).as_string(), lines.written(large, answered).as_string()),
-    )
+    return cones.plan(partitions.relation(table, audience), columns)
 
 
 class ConeSearch:
     """The cone search of one table."""
 
-    def __init__(self, table: Table, settings: Settings) -> None:
+    def __init__(self, running: Service, table: Table) -> None:
+        self.running = running
         self.table = table
-        self.infos = origin.table_infos(settings, (table,))
+        self.infos = origin.table_infos(running.settings, (table,))
         self.plans = {
-            (sight, verbosity): plan(table, sight, verbosity) for sight in embargo.SIGHTS for verbosity in (1, 2, 3)
+            (kind, verbosity): plan(table, kind, verbosity) for kind in partitions.KINDS for verbosity in (1, 2, 3)
         }
 
     async def __call__(self, request: Request) -> Response:
@@ -137,23 +76,27 @@ class ConeSearch:
         try:
             return await self.search(request)
         except Km3voError as error:
-            return Response(votable.cone_error_document(str(error)), media_type="text/xml")
+            # With status 200 as clients of SCS expect it, unless it is the service that cannot just now.
+            status = error.status if error.status == 503 else 200
+            document = votable.cone_error_document(text_of(error))
+            return Response(document, status_code=status, headers=error.headers, media_type="text/xml")
 
     async def search(self, request: Request) -> Response:
         """The answer to a request without mistakes; raises Km3voError otherwise."""
-        running = dali.service(request)
+        running = self.running
         limits = running.settings.limits
-        given = await dali.parameters(request)
-        ra, dec = given.number("RA", 0, 360), given.number("DEC", -90, 90)
-        radius = given.number("SR", 0, limits.cone_maxsr)
-        verbosity = given.one("VERB", "2").strip() or "2"
+        parameters = await read_parameters(request, running)
+        ra, dec = parameters.number("RA", 0, 360), parameters.number("DEC", -90, 90)
+        radius = parameters.number("SR", 0, limits.cone_maxsr)
+        verbosity = parameters.one("VERB", "2").strip() or "2"
         if verbosity not in ("1", "2", "3"):
             raise ParameterError(f"VERB={verbosity[:40]} is not 1, 2 or 3")
-        maxrec = given.maxrec(limits.cone_maxrec, limits.maxrec_hard)
-        chosen = given.format(DEFAULT)
-        who = asker(request)
-        reader = running.readers[who.audience]
-        cone = self.plans[embargo.sight(who.audience), int(verbosity)]
+        maxrec = parameters.maxrec(limits.cone_maxrec, limits.maxrec_hard)
+        chosen = parameters.format(DEFAULT)
+        user = user_of(request)
+        audience = user.audience
+        reader = running.readers[audience]
+        cone = self.plans[partitions.kind(audience), int(verbosity)]
         # A radius of nothing asks for the columns alone (SCS 1.03 §2.1).
         asked = Asked(ra, dec, ra, dec, radius, 0 if radius == 0 else maxrec + 1)
         answer = Result(
@@ -161,44 +104,77 @@ class ConeSearch:
             source=(),
             maxrec=maxrec,
             name=self.table.name,
-            infos=origin.service_infos(running.settings, STANDARD, str(request.url)),
+            infos=origin.service_infos(running.settings, STANDARD, asked_url(request, running.settings)),
             table_infos=self.infos,
             description=f"{self.table.title}: cone search",
+            heading=f"{self.table.title}: the events in a circle on the sky",
         )
         if maxrec > limits.cone_maxrec:
-            stream = await self.stream(request, reader, cone.literally(asked))
+            lanes = running.lanes[audience]
+            turn = await work.turn_of(request, lanes.short, user)
+            try:
+                stream = await self.stream(request, reader, cone.literally(asked), turn, lanes)
+            except BaseException:
+                turn.end()
+                raise
             answer.source = stream
-            return ByteStream(running, chosen.write(answer), stream, chosen.content_type)
-        written = self.written(running, reader, cone, asked, answer, chosen)
-        # To listen for the client's leaving takes as long as a small cone.
-        body = await (dali.while_there(request, written) if radius > WIDE else written)
+            return ByteStream(running, chosen.write(answer), stream, turn, chosen.content_type)
+        written = self.written(reader, cone, asked, answer, chosen)
+        body = await (self.wide if radius > WIDE else self.narrow)(request, user, written)
         return Response(body, headers={"content-type": chosen.content_type})
 
-    async def written(
-        self, running: Service, reader: Reader, cone: Cone, asked: Asked, answer: Result, chosen: Format
-    ) -> bytes:
+    async def written(self, reader: DatabaseReader, cone: Cone, asked: Asked, answer: Result, chosen: Format) -> bytes:
         """The document of an answer that is kept in memory; ``answer`` has no rows as yet."""
-        if chosen.write is DEFAULT.write:
-            rows = await reader.rows(cone.lines[asked.large], asked)
-            body = await dali.soon(running, len(rows), lambda: votable.of_lines(answer, [line for (line,) in rows]))
-            if body is not None:
-                return body
-        batch = await reader.batch(cone.cells[asked.large], asked, cone.columns)
-        answer.source = [batch]
-        return await dali.soon(running, batch.num_rows, lambda: b"".join(chosen.write(answer)))
 
-    async def stream(self, request: Request, reader: Reader, statement: str) -> Stream:
+        async def of_lines(rows: list[str]) -> bytes | None:
+            return await work.soon(self.running, len(rows), lambda: votable.of_lines(answer, rows))
+
+        async def of_cells(batch: pa.RecordBatch) -> bytes:
+            answer.source = [batch]
+            return await work.soon(self.running, batch.num_rows, lambda: b"".join(chosen.write(answer)))
+
+        return await cone.document(reader, asked, of_lines if chosen.write is DEFAULT.write else None, of_cells)
+
+    async def wide(self, request: Request, user: User, written: Coroutine[Any, Any, bytes]) -> bytes:
+        """The document of a cone that may take a while: a turn for it, and an ear for the client's leaving.
+
+        Both take as long as a small cone.
+        """
+        turn = await _turn(request, self.running.lanes[user.audience].wide, user, written)
+        try:
+            return await work.while_there(request, written)
+        finally:
+            turn.end()
+
+    async def narrow(self, request: Request, user: User, written: Coroutine[Any, Any, bytes]) -> bytes:
+        """The document of a small cone, in the client's turn: one that asks for many at once waits for its own."""
+        turns, client = self.running.lanes[user.audience].narrow, work.client_of(request, user)
+        if turns.try_take(client):
+            try:
+                return await written
+            finally:
+                turns.give_back(client)
+        turn = await _turn(request, turns, user, written)
+        try:
+            return await written
+        finally:
+            turn.end()
+
+    async def stream(
+        self, request: Request, reader: DatabaseReader, statement: str, turn: Turn, lanes: Lanes
+    ) -> RowStream:
         """The rows of an answer that may be too long to be kept in memory."""
-        running = dali.service(request)
-        begun: list[Stream] = []
+        begun: list[RowStream] = []
 
         def cancel() -> None:
             for stream in begun:
                 stream.cancel()
 
-        seconds = running.settings.limits.sync_seconds
-        work = functools.partial(reader.stream, statement, seconds, begun.append)
-        return await dali.unless_gone(request, running.threads, work, cancel)
+        seconds = self.running.settings.limits.sync_seconds
+        outlived = work.moving(turn, lanes.long, lambda: begun[0] if begun else None)
+        name = request_id.get()
+        start = functools.partial(reader.stream, statement, seconds, begun.append, name=name, outlived=outlived)
+        return await work.unless_gone(request, self.running.writers, start, cancel)
 
 
 class _Plain(APIRoute):
@@ -209,14 +185,14 @@ class _Plain(APIRoute):
         return self.endpoint
 
 
-def router(tables: tuple[Table, ...], settings: Settings) -> APIRouter:
+def router(running: Service) -> APIRouter:
     """The routes of every table that has positions, with their aliases."""
     routes = APIRouter(tags=["Simple Cone Search"], route_class=_Plain)
-    for table in tables:
+    for table in running.published.tables:
         if table.position is None:
             continue
 
-        answer = ConeSearch(table, settings)
+        answer = ConeSearch(running, table)
         for path in (f"/scs/{table.schema}/{table.name}", *table.aliases):
             routes.add_api_route(
                 path,
@@ -227,6 +203,15 @@ def router(tables: tuple[Table, ...], settings: Settings) -> APIRouter:
                 openapi_extra=PARAMETERS,
             )
     return routes
+
+
+async def _turn(request: Request, turns: Turns, user: User, written: Coroutine[Any, Any, bytes]) -> Turn:
+    """A turn for a document, which is not begun when there is none. Raises as ``turn_of`` does."""
+    try:
+        return await work.turn_of(request, turns, user)
+    except BaseException:
+        written.close()
+        raise
 
 
 def _parameter(name: str, description: str, schema: dict[str, object], *, required: bool = False) -> dict[str, object]:

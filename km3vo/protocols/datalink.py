@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,19 +10,21 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
+from km3vo.catalog import origin
 from km3vo.catalog.model import Column, Table
 from km3vo.errors import NotFoundError, ParameterError
-from km3vo.protocols import origin
-from km3vo.protocols.dali import in_thread, parameters, service
-from km3vo.protocols.download import snapshots
-from km3vo.protocols.pages import find_table, look
+from km3vo.holdings.downloads import FORMATS
+from km3vo.holdings.editions import Download
+from km3vo.holdings.holdings import Holding
+from km3vo.protocols.dali.forms import read_parameters
+from km3vo.protocols.dali.work import in_thread
+from km3vo.protocols.http.addresses import asked_url
 from km3vo.registry.auxiliary import address, find_file
-from km3vo.registry.resources import identifier
+from km3vo.response import functions
 from km3vo.results import formats, votable
-from km3vo.results.stream import Info, Result, arrow_type
+from km3vo.results.stream import Descriptor, Info, Result, arrow_type
 from km3vo.service import Service
-from km3vo.store.editions import Download
-from km3vo.web.describe import DOWNLOADS, View
+from km3vo.settings import Settings
 
 STANDARD = "ivo://ivoa.net/std/DataLink#links-1.1"
 MEDIA_TYPE = "application/x-votable+xml;content=datalink"
@@ -49,84 +51,103 @@ COLUMNS = (
         description="Its size, where it is known",
     ),
 )
+# Of ObsCore's rows, the column that has the identifier (ObsCore 1.1 §4.3.3).
+_IDENTIFIER = "obs_publisher_did"
 Row = tuple[str, str | None, None, str | None, str, str, str | None, int | None]
 
 
-async def answer(request: Request) -> Response:
-    """The links of one or more identifiers; an identifier that is not ours has a row with an error."""
-    running = service(request)
-    given = await parameters(request)
-    wanted = [ivoid for text in given.all("ID") if (ivoid := text.strip())]
-    if not wanted:
-        document = votable.error_document("UsageFault: ID is missing: give the IVOID of a published table")
-        return Response(document, status_code=400, media_type="application/x-votable+xml")
-    if (asked := given.one("RESPONSEFORMAT")) and asked.partition(";")[0].strip().lower() not in (
-        "votable",
-        "application/x-votable+xml",
-        "text/xml",
-    ):
-        raise ParameterError(f"RESPONSEFORMAT={asked[:60]}: links come as VOTable alone")
-    view = await look(running)
-    known = {identifier(running.settings, table.schema, table.name): table for table in running.published.tables}
-    rows: list[Row] = []
-    for ivoid in wanted:
-        table = next((table for name, table in known.items() if name.lower() == ivoid.lower()), None)
-        if table is None:
-            rows.append(
-                (ivoid, None, None, f"NotFoundFault: {ivoid[:200]} is not one of ours", "#this", "", None, None)
-            )
-        else:
-            made = await in_thread(running, snapshots(running).made, table)
-            rows += links(running, view, table, made)
-    cells = zip(*rows, strict=True)
-    arrays = [pa.array(cell, arrow_type(column)) for cell, column in zip(cells, COLUMNS, strict=True)]
-    result = Result(
-        columns=COLUMNS,
-        source=[pa.RecordBatch.from_arrays(arrays, names=[column.name for column in COLUMNS])],
-        name="links",
-        infos=(Info("standardID", STANDARD), *origin.service_infos(running.settings, STANDARD, str(request.url))),
-    )
-    return Response(b"".join(formats.find("votable/td").write(result)), headers={"content-type": MEDIA_TYPE})
-
-
-def links(running: Service, view: View, table: Table, made: list[Download]) -> Iterator[Row]:
-    """The links of a table: the whole list in each format, its coverage, and what its description names."""
-    cited = view.cited(table)
-    base, path, ivoid = view.base, f"{table.schema}/{table.name}", cited.ivoid
+def links(holding: Holding, made: list[Download], responses: Sequence[str]) -> Iterator[Row]:
+    """The links of a table: the whole list in each format, coverage, responses, and what its description names."""
+    settings, path, ivoid = holding.settings, holding.path, holding.ivoid
+    base = settings.base_url
 
     def row(url: str, semantics: str, description: str, kind: str, size: int | None = None) -> Row:
         return ivoid, url, None, None, semantics, description, kind, size
 
-    if cited.edition:
-        sizes = {file.extension: file.bytes for file in made if file.number == cited.edition.number}
-        for extension, (name, kind) in DOWNLOADS.items():
+    if holding.edition:
+        sizes = {file.extension: file.bytes for file in made if file.number == holding.edition.number}
+        for extension, form in FORMATS.items():
             url = f"{base}/download/{path}.{extension}"
-            yield row(url, "#this", f"All public rows as {name}", kind, sizes.get(extension))
-    yield row(cited.url, "#documentation", "Page about the table: columns, citation, services", "text/html")
-    if cited.coverage and cited.coverage.moc:
+            yield row(url, "#this", f"All public rows as {form.title}", form.media_type, sizes.get(extension))
+    yield row(holding.url, "#documentation", "Page about the table: columns, citation, services", "text/html")
+    if holding.coverage and holding.coverage.moc:
         url = f"{base}/coverage/{path}?format="
         yield row(f"{url}fits", "#auxiliary", "Coverage of the sky as a MOC", "application/fits")
         yield row(f"{url}svg", "#preview-image", "Map of the density of events", "image/svg+xml")
-    for link in table.links:
-        if found := address(running.settings, table, link):
-            file = find_file(running.settings, link)
+    for name in responses if holding.table.observation else ():
+        url = f"{base}/response/{holding.table.schema}/{name}.fits"
+        yield row(url, "#auxiliary", f"Response of {name}: area, directions, energies (GADF)", "application/fits")
+    for link in holding.table.links:
+        if found := address(settings, holding.table, link):
+            file = find_file(settings, link)
             size = file.stat().st_size if file else None
             yield row(found, link.semantics, link.description, link.content_type, size)
 
 
-async def auxiliary(request: Request, schema: str, table: str, name: str) -> Response:
-    """A file that belongs to a table."""
-    running = service(request)
-    described = find_table(running, schema, table)
-    for link in described.links:
-        if link.file and Path(link.file).name == name and (file := find_file(running.settings, link)):
-            return FileResponse(file, media_type=link.content_type, filename=name, content_disposition_type="inline")
-    raise NotFoundError(f"{described.qualified} has no file {name[:80]}.")
+def descriptors(settings: Settings, tables: Iterable[Table]) -> tuple[Descriptor, ...]:
+    """What tells a client of a query's result where all is that belongs to its rows (DataLink 1.1 §4)."""
+    url = f"{settings.base_url}/datalink"
+    found = []
+    for table in tables:
+        if table.qualified == "ivoa.obscore":
+            what = "All that belongs to the data of a row"
+            found.append(Descriptor(STANDARD, url, column=_IDENTIFIER, description=what))
+        elif table.observation is not None:
+            what = f"All that belongs to {table.qualified}"
+            found.append(Descriptor(STANDARD, url, value=settings.ivoid(table.schema, table.name), description=what))
+    return tuple(found)
 
 
-def router() -> APIRouter:
+def router(running: Service) -> APIRouter:
     """The routes of the links."""
     routes = APIRouter(tags=["DataLink"])
+
+    async def answer(request: Request) -> Response:
+        """The links of one or more identifiers; an identifier that is not ours has a row with an error."""
+        parameters = await read_parameters(request, running)
+        wanted = [ivoid for text in parameters.all("ID") if (ivoid := text.strip())]
+        if not wanted:
+            document = votable.error_document("UsageFault: ID is missing: give the IVOID of a published table")
+            return Response(document, status_code=400, media_type="application/x-votable+xml")
+        if (asked := parameters.one("RESPONSEFORMAT")) and asked.partition(";")[0].strip().lower() not in (
+            "votable",
+            "application/x-votable+xml",
+            "text/xml",
+        ):
+            raise ParameterError(f"RESPONSEFORMAT={asked[:60]}: links come as VOTable alone")
+        holdings = await running.holdings.read_if_there()
+        ours = {holding.ivoid.lower(): holding for holding in map(holdings.of, running.published.tables)}
+        rows: list[Row] = []
+        for ivoid in wanted:
+            holding = ours.get(ivoid.lower())
+            if holding is None:
+                rows.append(
+                    (ivoid, None, None, f"NotFoundFault: {ivoid[:200]} is not one of ours", "#this", "", None, None)
+                )
+            else:
+                responses = functions.names(running.published, holding.table.schema)
+                rows += links(holding, await in_thread(running, running.downloads.made, holding.table), responses)
+        cells = zip(*rows, strict=True)
+        arrays = [pa.array(cell, arrow_type(column)) for cell, column in zip(cells, COLUMNS, strict=True)]
+        result = Result(
+            columns=COLUMNS,
+            source=[pa.RecordBatch.from_arrays(arrays, names=[column.name for column in COLUMNS])],
+            name="links",
+            infos=origin.service_infos(running.settings, STANDARD, asked_url(request, running.settings)),
+            table_infos=(Info("standardID", STANDARD),),
+        )
+        return Response(b"".join(formats.find("votable/td").write(result)), headers={"content-type": MEDIA_TYPE})
+
+    async def auxiliary(request: Request, schema: str, table: str, name: str) -> Response:
+        """A file that belongs to a table."""
+        described = running.published_table(schema, table)
+        for link in described.links:
+            if link.file and Path(link.file).name == name and (file := find_file(running.settings, link)):
+                return FileResponse(
+                    file, media_type=link.content_type, filename=name, content_disposition_type="inline"
+                )
+        raise NotFoundError(f"{described.qualified} has no file {name[:80]}.")
+
     routes.add_api_route(
         "/datalink",
         answer,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import astropy.units as u
 import httpx
@@ -14,17 +15,18 @@ from astropy.coordinates import SkyCoord
 from astropy.io.votable import parse
 from astropy.table import Table
 
-from km3vo.store.database import Database
-from tests.conftest import ROWS, Server, serve
+from km3vo.database.logins import Database
+from tests.support.databases import ROWS
+from tests.support.server import Server, serve
 
 
-def search(server: Server, table: str = "icecube/ps3yr", **parameters: object) -> Table:
+def search(server: Server, table: str = "icecube/ps3yr", **parameters: Any) -> Table:
     answer = httpx.get(f"{server.url}/scs/{table}", params=parameters)
     assert answer.headers["content-type"].startswith("text/xml")
     return parse(io.BytesIO(answer.content)).get_first_table().to_table()
 
 
-def error(server: Server, method: str = "GET", **parameters: object) -> str:
+def error(server: Server, method: str = "GET", **parameters: Any) -> str:
     """The message of an error answer, which must have the form that SCS 1.03 §2.3 asks for."""
     answer = httpx.request(method, f"{server.url}/scs/icecube/ps3yr", params=parameters)
     assert answer.status_code == 200
@@ -109,7 +111,7 @@ def test_a_long_answer_is_streamed_and_the_same(
             assert len(parse(io.BytesIO(streamed.content)).get_first_table().array) == 1999
             assert b'value="OVERFLOW"' in streamed.content
         near, far = (httpx.get(whole.format(3, maxrec)).content for maxrec in (50, 51))
-        rows = [document.partition(b"</DESCRIPTION>")[2] for document in (near, far)]
+        rows = [document.partition(b"<TABLE")[2] for document in (near, far)]
         assert rows[0] == rows[1]
         assert httpx.get(whole.format(0, 51)).status_code == 200
 
@@ -131,7 +133,7 @@ def test_a_long_answer_is_streamed_and_the_same(
         ({"RA": 0, "DEC": 0, "SR": 1, "RESPONSEFORMAT": "papyrus"}, "papyrus"),
     ],
 )
-def test_a_mistake_is_told_in_a_votable(server: Server, parameters: dict[str, object], words: str) -> None:
+def test_a_mistake_is_told_in_a_votable(server: Server, parameters: dict[str, Any], words: str) -> None:
     assert words in error(server, **parameters)
 
 
@@ -191,3 +193,26 @@ def test_there_is_one_table_and_one_of_each_mandatory_field(server: Server) -> N
         for ucd in ("POS_EQ_RA_MAIN", "POS_EQ_DEC_MAIN"):
             (position,) = [field for field in table.fields if field.ucd == ucd]
             assert (position.datatype, position.arraysize, str(position.unit)) == ("double", None, "deg")
+
+
+def _said(content: bytes) -> dict[str, tuple[Any, ...]]:
+    """What a VOTable says of each column: everything but its UCD, with the systems that it refers to."""
+    document = parse(io.BytesIO(content))
+    systems = {each.ID: (each.system, each.equinox) for each in document.iter_coosys()}
+    systems |= {each.ID: (each.timescale, each.refposition, str(each.timeorigin)) for each in document.iter_timesys()}
+    return {
+        field.name: (str(field.unit), field.datatype, field.arraysize, field.xtype, systems.get(field.ref))
+        for field in document.get_first_table().fields
+    }
+
+
+@pytest.mark.parametrize("table", ["icecube.ps3yr", "km3net.events", "antares.data"])
+def test_a_cone_says_of_its_columns_what_tap_says(server: Server, table: str) -> None:
+    place = {"RA": 180, "DEC": 0, "SR": 0, "VERB": 3}
+    cone = _said(httpx.get(f"{server.url}/scs/{table.replace('.', '/')}", params=place).content)
+    asked = {"LANG": "ADQL", "QUERY": f"SELECT TOP 1 * FROM {table}", "RESPONSEFORMAT": "votable/td"}
+    tap = _said(httpx.get(f"{server.tap}/sync", params=asked, timeout=60).content)
+    assert cone.pop("_r")[0] == "deg"
+    assert cone == {name: tap[name] for name in cone}
+    assert any(unit == "deg" for unit, *_ in cone.values())
+    assert any(system and system[0] == "UTC" for *_, system in cone.values())

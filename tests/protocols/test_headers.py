@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from tests.conftest import Server
+from tests.support.server import Server
 
 CONE = "/scs/icecube/ps3yr?RA=180&DEC=0&SR=20"
 

@@ -1,0 +1,1 @@
+"""What HTTP wants of every answer, whatever the protocol: methods, addresses, documents, compression."""
