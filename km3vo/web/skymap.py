@@ -10,7 +10,7 @@ from typing import Any
 from lxml import etree
 from lxml.builder import ElementMaker
 
-from km3vo.store.coverage import Coverage
+from km3vo.holdings.coverage import Coverage
 
 SVG = "http://www.w3.org/2000/svg"
 WIDTH, HEIGHT = 2000, 1000  # of the ellipse, in the picture's own units

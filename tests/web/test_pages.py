@@ -13,13 +13,14 @@ import httpx
 import pytest
 from lxml import etree
 
-from km3vo.store.database import SERVICE, Database
+from km3vo.database.logins import SERVICE, Database
 from km3vo.web import skymap
-from tests.conftest import Server
+from tests.support.server import Server
 
 PAGES = [
     "/",
     "/tap",
+    "/query",
     "/browse/km3net",
     "/browse/ant20_01/main",
     "/browse/km3net/events",
@@ -45,11 +46,11 @@ class Elements(HTMLParser):
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_a_page_is_html_and_accessible(announced: Server, path: str) -> None:
-    answer = httpx.get(announced.url + path)
+def test_a_page_is_html_and_accessible(registered: Server, path: str) -> None:
+    answer = httpx.get(registered.url + path)
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
-    assert "default-src 'self'" in answer.headers["content-security-policy"]
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
     html5lib.HTMLParser(strict=True).parse(answer.text)
     page = Elements(answer.text)
     assert next(page.all("html"))["lang"] == "en"
@@ -68,21 +69,21 @@ def test_a_page_is_html_and_accessible(announced: Server, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_every_link_leads_somewhere(announced: Server, path: str) -> None:
-    page = Elements(httpx.get(announced.url + path).text)
+def test_every_link_leads_somewhere(registered: Server, path: str) -> None:
+    page = Elements(httpx.get(registered.url + path).text)
     addresses = {attributes["href"] for tag in ("a", "link") for attributes in page.all(tag) if attributes.get("href")}
     addresses |= {
         attributes["src"] for tag in ("img", "script") for attributes in page.all(tag) if attributes.get("src")
     }
-    ours = {urldefrag(urljoin(announced.url + path, str(address)))[0] for address in addresses}
+    ours = {urldefrag(urljoin(registered.url + path, str(address)))[0] for address in addresses}
     with httpx.Client(timeout=60) as client:
-        for address in sorted(address for address in ours if address.startswith(announced.url)):
+        for address in sorted(address for address in ours if address.startswith(registered.url)):
             assert client.get(address).status_code == 200, address
 
 
-def test_example_queries_run(announced: Server) -> None:
+def test_example_queries_run(registered: Server) -> None:
     for path in ("/tap", "/browse/km3net"):
-        page = Elements(httpx.get(announced.url + path).text)
+        page = Elements(httpx.get(registered.url + path).text)
         runs = [str(link["href"]) for link in page.all("a") if "/tap/sync?" in str(link.get("href"))]
         assert len(runs) >= 6
         for run in runs:
@@ -91,10 +92,10 @@ def test_example_queries_run(announced: Server) -> None:
             assert 'value="ERROR"' not in answer.text
 
 
-def test_a_table_page_says_all_that_is_known(announced: Server) -> None:
-    text = httpx.get(f"{announced.url}/browse/ant20_01/main").text
-    page = httpx.get(f"{announced.url}/browse/ant20_01/main.json").json()
-    for column in announced.app.state.service.published.table("ant20_01.main").columns:
+def test_a_table_page_says_all_that_is_known(registered: Server) -> None:
+    text = httpx.get(f"{registered.url}/browse/ant20_01/main").text
+    page = httpx.get(f"{registered.url}/browse/ant20_01/main.json").json()
+    for column in registered.app.state.service.published.table("ant20_01.main").columns:
         assert f"<code>{column.name}</code>" in text
         assert str(column.description).split(",")[0] in text
         assert str(column.ucd).replace(";", "; ") in text
@@ -102,69 +103,69 @@ def test_a_table_page_says_all_that_is_known(announced: Server) -> None:
         page["citation"]["text"],
         f"{page['rows']:,}",
         "CC BY 4.0",
-        f"{announced.url}/scs/ant20_01/main?",
+        f"{registered.url}/scs/ant20_01/main?",
         "2007-",
     ):
         assert words in text
     assert "Simulated" not in text
 
 
-def test_simulated_tables_say_so_before_all_else(announced: Server) -> None:
-    text = httpx.get(f"{announced.url}/browse/km3net/events").text
+def test_simulated_tables_say_so_before_all_else(registered: Server) -> None:
+    text = httpx.get(f"{registered.url}/browse/km3net/events").text
     assert text.index("<strong>Simulated.</strong>") < text.index('class="lead"')
     assert "Released up to" in text
-    assert "Simulated events." in httpx.get(announced.url).text
+    assert "Simulated events." in httpx.get(registered.url).text
 
 
-def test_the_page_of_an_embargoed_table_counts_public_rows_alone(announced: Server, published: Database) -> None:
+def test_the_page_of_an_embargoed_table_counts_public_rows_alone(registered: Server, published: Database) -> None:
     with published.connect(SERVICE) as service:
         row = service.execute("SELECT rows FROM km3vo.coverage WHERE published = 'km3net.events'").fetchone()
-    assert httpx.get(f"{announced.url}/browse/km3net/events.json").json()["rows"] == row[0] < 2000  # type: ignore[index]
+    assert httpx.get(f"{registered.url}/browse/km3net/events.json").json()["rows"] == row[0] < 2000  # type: ignore[index]
 
 
-def test_what_is_not_there_has_a_page_for_people_and_a_line_for_programs(announced: Server) -> None:
+def test_what_is_not_there_has_a_page_for_people_and_a_line_for_programs(registered: Server) -> None:
     for path in ("/nowhere", "/browse/none", "/browse/km3net/none", "/coverage/km3net/none"):
-        page = httpx.get(announced.url + path, headers=BROWSER)
+        page = httpx.get(registered.url + path, headers=BROWSER)
         assert (page.status_code, page.headers["content-type"]) == (404, "text/html; charset=utf-8")
         assert "There is no such page" in page.text
-        line = httpx.get(announced.url + path)
+        line = httpx.get(registered.url + path)
         assert line.status_code == 404
         assert line.headers["content-type"].startswith("text/plain")
 
 
-def test_protocols_keep_their_answers(announced: Server) -> None:
-    cone = httpx.get(f"{announced.url}/scs/ant20_01/main", headers=BROWSER)
+def test_protocols_keep_their_answers(registered: Server) -> None:
+    cone = httpx.get(f"{registered.url}/scs/ant20_01/main", headers=BROWSER)
     assert cone.status_code == 200
     assert cone.headers["content-type"].startswith("text/xml")
     assert b'name="Error"' in cone.content
     assert (
-        httpx.get(f"{announced.url}/tap/sync", headers=BROWSER)
+        httpx.get(f"{registered.url}/tap/sync", headers=BROWSER)
         .headers["content-type"]
         .startswith("application/x-votable+xml")
     )
 
 
-def test_a_page_is_not_sent_twice(announced: Server) -> None:
-    first = httpx.get(f"{announced.url}/browse/ant20_01")
+def test_a_page_is_not_sent_twice(registered: Server) -> None:
+    first = httpx.get(f"{registered.url}/browse/ant20_01")
     assert (
-        httpx.get(f"{announced.url}/browse/ant20_01", headers={"If-None-Match": first.headers["etag"]}).status_code
+        httpx.get(f"{registered.url}/browse/ant20_01", headers={"If-None-Match": first.headers["etag"]}).status_code
         == 304
     )
 
 
-def test_names_are_found_in_any_case(announced: Server) -> None:
-    assert httpx.get(f"{announced.url}/browse/ANT20_01/Main").status_code == 200
+def test_names_are_found_in_any_case(registered: Server) -> None:
+    assert httpx.get(f"{registered.url}/browse/ANT20_01/Main").status_code == 200
 
 
-def test_the_map_shows_where_the_events_are(announced: Server) -> None:
-    answer = httpx.get(f"{announced.url}/coverage/ant20_01/main?format=svg")
+def test_the_map_shows_where_the_events_are(registered: Server) -> None:
+    answer = httpx.get(f"{registered.url}/coverage/ant20_01/main?format=svg")
     assert answer.headers["content-type"] == "image/svg+xml"
     root = etree.fromstring(answer.content)
     assert root.findtext("{*}title") == "Public events of ant20_01.main"
     assert b"<script" not in answer.content
     density = [0] * 3072
     density[0] = 7  # right ascension 45, declination 2.4 degrees: right of the middle, near the equator
-    from km3vo.store.coverage import Coverage
+    from km3vo.holdings.coverage import Coverage
 
     picture = skymap.draw(Coverage(published="a.b", rows=7, fingerprint="", density=density), "One cell")
     (cell,) = re.findall(rb'<path d="M(-?\d+) (-?\d+)l[^"]*" class="d\d"', picture or b"")

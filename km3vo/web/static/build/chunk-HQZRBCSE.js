@@ -1,0 +1,1 @@
+function h(t,{line:e,column:n,length:s}){if(!e)return{from:0,to:t.length};let r=t.line(Math.min(e,t.lines)),i=Array.from(t.sliceString(r.from)),f=i.slice(0,n-1).join("").length,o=Math.min(r.from+f,t.length);return{from:o,to:Math.min(o+i.slice(n-1,n-1+s).join("").length,t.length)}}export{h as a};
