@@ -10,7 +10,7 @@ COPY pyproject.toml README.md ./
 COPY km3vo km3vo
 COPY migrations migrations
 COPY schemas schemas
-RUN pip install --no-cache-dir --no-deps --editable . \
+RUN pip install --no-cache-dir --no-deps . \
     && useradd --system --home-dir /var/lib/km3vo --create-home km3vo
 
 USER km3vo

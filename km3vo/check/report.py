@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from rich.console import Console
 from rich.text import Text
 
+from km3vo.terminal import visible, visible_lines
+
 SHOWN = 5  # mistakes of one kind; more would not be read
 MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "mistake": ("✗", "red")}
 
@@ -30,14 +32,14 @@ class Report:
 
     def note(self, what: str, mistakes: Iterable[str] = (), *, warning: bool = False) -> bool:
         """Tell about one thing that was looked at; it is right when there are no mistakes. Returns whether it is."""
-        found = list(dict.fromkeys(mistakes))
-        kind = "ok" if not found else "warning" if warning else "mistake"
+        distinct = list(dict.fromkeys(mistakes))
+        kind = "ok" if not distinct else "warning" if warning else "mistake"
         mark, style = MARKS[kind]
-        self.console.print(Text.assemble(("  " + mark, style), " ", what))
-        for mistake in found[:SHOWN]:
-            self.console.print(Text(f"      {mistake}", style=style), soft_wrap=True)
-        if len(found) > SHOWN:
-            self.console.print(Text(f"      … and {len(found) - SHOWN} more", style=style))
+        self.console.print(Text.assemble(("  " + mark, style), " ", visible(what)))
+        for mistake in distinct[:SHOWN]:
+            self.console.print(Text("      " + visible_lines(mistake), style=style), soft_wrap=True)
+        if len(distinct) > SHOWN:
+            self.console.print(Text(f"      … and {len(distinct) - SHOWN} more", style=style))
         self.mistakes += kind == "mistake"
         self.warnings += kind == "warning"
-        return not found
+        return not distinct

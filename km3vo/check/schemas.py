@@ -19,6 +19,7 @@ FILES = (
     "VORegistry.xsd",
     "TAPRegExt.xsd",
     "ConeSearch.xsd",
+    "VOEventRegExt.xsd",
     "VOSICapabilities.xsd",
     "VOSIAvailability.xsd",
     "VOSITables.xsd",
