@@ -15,12 +15,13 @@ import click
 from rich.console import Console
 from rich.table import Table as Grid
 
-from benchmarks import cases
+from benchmarks import cases, loads, skies
 from benchmarks.cases import Figure
-from benchmarks.target import COLUMNS, TABLE, Target, ours
+from benchmarks.target import COLUMNS, MILLION, TABLE, Target, ours
 
 console = Console()
-GROUPS = ("cones", "queries", "downloads", "jobs", "uploads", "ourselves")
+GROUPS = ("cones", "queries", "downloads", "jobs", "uploads", "ourselves", "skies", "loads")
+ALONE = GROUPS[-2:]  # ask no service
 
 
 @click.command(context_settings={"show_default": True})
@@ -53,13 +54,18 @@ def main(
     \b
     python -m benchmarks                                     ours, on a million simulated events
     python -m benchmarks --rows 5000000 --only cones         how cone searches grow
+    python -m benchmarks --only skies                        maps, scrambles and pairs, without a service
+    python -m benchmarks --only loads                        loading, another latency and releasing
     python -m benchmarks --url http://host/tap --cone http://host/scs --table ivoa.t ...    a peer
     """
+    chosen = only or (GROUPS[: -len(ALONE)] if url else GROUPS)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         if url:
             ra, dec = position.split(",")
             target = Target(url.rstrip("/"), cone, table, columns, ra, dec, error, group)
+        elif set(chosen) <= set(ALONE):
+            target = Target("", "")
         else:
             base = home or Path(os.environ.get("KM3VO_BENCH_HOME", "/var/tmp/km3vo-bench")) / str(rows)
             target = stack.enter_context(ours(base, rows, console))
@@ -70,9 +76,11 @@ def main(
             "jobs": lambda: cases.jobs(target),
             "uploads": lambda: cases.uploads(target, folder),
             "ourselves": lambda: cases.ourselves(target),
+            "skies": skies.skies,
+            "loads": lambda: loads.figures(min(rows, MILLION)),
         }
         figures = []
-        for name in only or GROUPS:
+        for name in chosen:
             for figure in groups[name]():
                 figures.append(figure)
                 console.print(_line(figure), highlight=False)

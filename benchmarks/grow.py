@@ -31,7 +31,7 @@ def multiply(admin: Connection, table: Table, times: int) -> None:
     assert table.position is not None
     schema, name = table.schema, f"{table.name}_public"
     parent, public = sql.Identifier(schema, table.name), sql.Identifier(schema, name)
-    columns = {"id": table.id, "ra": table.position.ra, "dec": table.position.dec}
+    columns = {"id": str(table.id), "ra": table.position.ra, "dec": table.position.dec}
     known = {key: sql.Identifier(column) for key, column in columns.items()}
     computed = {columns[key]: sql.SQL(text).format(**known) for key, text in VALUES.items()}
     names = [column.sql for column in table.columns]

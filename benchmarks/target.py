@@ -14,17 +14,20 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psutil
-from psycopg import sql
 from rich.console import Console
 
 from benchmarks import grow
-from km3vo import demo
-from km3vo.app import find_database
+from km3vo.catalog.files import read_catalog
+from km3vo.cluster.embedded import Cluster
+from km3vo.cluster.place import find_database
+from km3vo.commands import prepare, progress
+from km3vo.database.logins import INGEST, OWNER, SERVICE, Database
+from km3vo.embargo import partitions, statistics
+from km3vo.loading import loads
+from km3vo.publishing.publish import publish
+from km3vo.publishing.upgrade import upgrade
 from km3vo.settings import Settings
 from km3vo.simulation import simulate
-from km3vo.store import embargo, ingest, migrate, publish
-from km3vo.store.cluster import Cluster
-from km3vo.store.database import INGEST, OWNER, SERVICE, Database
 
 MILLION = 1_000_000
 TABLE = "km3net.events"
@@ -66,9 +69,9 @@ class Target:
 @contextmanager
 def ours(home: Path, rows: int, console: Console) -> Iterator[Target]:
     """Our service on ``rows`` simulated public events. The database below ``home`` is kept for the next run."""
-    port, hello_port = _free_port(), _free_port()
+    port, hello_port = free_port(), free_port()
     os.environ |= {"KM3VO_HOME": str(home), "KM3VO_PORT": str(port), "KM3VO_PROMOTE_SECONDS": "0"}
-    settings = Settings(demo_events=0)
+    settings = Settings(simulated_events=0)
     cluster = Cluster(home / "cluster")
     cluster.start()
     try:
@@ -99,12 +102,12 @@ def ours(home: Path, rows: int, console: Console) -> Iterator[Target]:
 def _fill(settings: Settings, rows: int, console: Console) -> float | None:
     """Load and release the events, unless they are there. Returns how many were loaded in a second."""
     database = find_database(settings)
-    demo.create_database(database)
-    migrate.upgrade(database)
-    catalog = demo.read_catalog(settings.schemas)
+    prepare.create_database(database)
+    upgrade(database)
+    catalog = read_catalog(settings.schemas)
     table = catalog.table(TABLE)
     with database.connect(OWNER) as owner:
-        publish.publish(owner, catalog)
+        publish(owner, catalog)
     if _count(database) == rows:
         return None
     copies, loaded = (rows // MILLION, MILLION) if rows > MILLION else (1, rows)
@@ -112,17 +115,17 @@ def _fill(settings: Settings, rows: int, console: Console) -> float | None:
         raise SystemExit(f"{rows} rows: more than a million go by the million")
     # Old enough to be public, all of them.
     batches = simulate(table, loaded, seed=1, now=datetime.now(UTC) - timedelta(days=732))
-    with database.connect(INGEST) as loader, demo.progress_bar(console, TABLE) as progress:
+    with database.connect(INGEST) as loader, progress.bar(console, TABLE) as told:
         started = time.perf_counter()
-        ingest.load_batches(loader, table, batches, name=f"benchmark, {rows} rows", rows=loaded, progress=progress)
+        loads.load_batches(loader, table, batches, name=f"benchmark, {rows} rows", rows=loaded, progress=told)
         seconds = time.perf_counter() - started
     with database.connect(SERVICE, autocommit=True) as service, console.status("releasing"):
-        embargo.promote(service, table)
+        partitions.promote(service, table)
     if copies > 1:
         with database.connect() as admin, console.status(f"making {copies} times as many"):
             grow.multiply(admin, table, copies)
-    with database.connect(autocommit=True) as admin, console.status("VACUUM"):
-        admin.execute(sql.SQL("VACUUM ANALYZE {}").format(sql.Identifier("km3net", "events")))
+    with database.connect(OWNER, autocommit=True) as owner, console.status("VACUUM"):
+        statistics.renew(owner, table)
     if _count(database) != rows:
         raise SystemExit(f"{settings.home} holds other events already: name another --home")
     return loaded / seconds
@@ -149,7 +152,8 @@ def _process(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
             process.terminate()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port on which nothing listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
