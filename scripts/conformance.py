@@ -27,7 +27,8 @@ Debian 12's STILTS 3.4.7 is the measure; 3.5.4, asked on the same day, had nothi
 the validators:
 
 - taplint's stage LOC wants `ivoa.obsplan`, schedules of observations, which a service of events has not.
-- taplint 3.4.7 takes `features-adql-conditional` for a mistake, so `COALESCE` is there and not declared.
+- taplint 3.4.7 takes the key `features-adql-conditional` for a mistake (E-CAP-KEYX). It belongs to ADQL 2.1, and
+  without it STILTS 3.5 and today's TOPCAT mark `COALESCE` as unsupported.
 - votlint 3.4.7 fails on BINARY and BINARY2 after a polygon, also one that STILTS wrote, and takes the empty cell of a
   missing point for an error in TABLEDATA; 3.5.4 does neither.
 - votlint warns of the xtype `moc` (`ivoa.obscore_hea.t_intervals`), which came with DALI 1.2.

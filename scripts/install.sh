@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# As in km3vo/store/cluster_programs.py.
+# As in km3vo/cluster/programs.py.
 oldest_postgresql=15
 
 # STILTS (and what it reads ECSV with), TOPCAT and Aladin are the clients astronomers use; python3-gavo brings the
@@ -136,8 +136,8 @@ if [ ${#wanted[@]} -gt 0 ]; then
     apt_get --no-install-recommends install "${wanted[@]}"
 fi
 
-# Debian 12's PostgreSQL refuses its own pgSphere; km3vo/store/pgsphere_script.py says why and mends it.
+# Debian 12's PostgreSQL refuses its own pgSphere; km3vo/database/pgsphere_script.py says why and mends it.
 python=$(scripts/python.sh)
-if "$python" km3vo/store/pgsphere_script.py --check; then
-    (as_root "$python" km3vo/store/pgsphere_script.py) || echo "Not mended: km3vo goes without, and says so when it starts."
+if "$python" km3vo/database/pgsphere_script.py --check; then
+    (as_root "$python" km3vo/database/pgsphere_script.py) || echo "Not mended: km3vo goes without, and says so when it starts."
 fi
