@@ -1,0 +1,128 @@
+"""`km3vo load`: events from files."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from km3vo.commands.opening import WHEN, opened, published
+from km3vo.errors import SetupError
+from km3vo.terminal import tell
+
+if TYPE_CHECKING:
+    from km3vo.catalog.model import Table
+    from km3vo.loading.loads import Superseding
+
+LOADED_BEFORE = 3  # the status when there was nothing to do
+MJD = datetime(1858, 11, 17, tzinfo=UTC)
+
+
+@click.command("load")
+@click.argument("table")
+@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--table", "inner", metavar="NAME|N", help="Which table of the files is meant, if there are several.")
+@click.option("--truncated", is_flag=True, help="It is known that the files lack rows.")
+@click.option("--check", is_flag=True, help="Look for mistakes, and load nothing.")
+@click.option("--supersede", is_flag=True, help="The files hold new versions of events that are there; say why.")
+@click.option("--whole-runs", is_flag=True, help="Events of the files' runs that the files do not have go.")
+@click.option("--period", nargs=2, type=WHEN, metavar="FROM TO", help="So do events of this period (UTC).")
+@click.option("--public", is_flag=True, help="Events that are public may change, and go.")
+@click.option("--reason", help="Why events are superseded; it goes into the log.")
+@click.option("--by", default=getpass.getuser, show_default="your account", help="Who loads.")
+def command(
+    table: str,
+    files: tuple[Path, ...],
+    inner: str | None,
+    truncated: bool,
+    check: bool,
+    supersede: bool,
+    whole_runs: bool,
+    period: tuple[datetime, datetime] | None,
+    public: bool,
+    reason: str | None,
+    by: str,
+) -> None:
+    """Load FILES of events into a published TABLE.
+
+    All rows of all files are loaded, or none. CSV, TSV, ECSV, VOTable, FITS and Parquet are read, compressed or not;
+    columns are matched by name, and units, time scales and frames turned into the published ones. Every row is checked
+    first, and mistakes are told with file, line, column and value. Loading a file again does nothing; when all FILES
+    were loaded before, the status is 3. --check looks at everything and loads nothing.
+
+    With --supersede, events that are there get a new version. Where there is an embargo, the new version waits for
+    quality control and for the later of the two release times; events that are public change for everybody at once,
+    and only when --public says so. docs/loading.md says more.
+
+    \b
+    Examples:
+      km3vo load km3net.events my_events.csv
+      km3vo load km3net.events arca21.parquet orca18.csv.gz
+      km3vo load km3net.events --table EVENTS run12345.fits
+      km3vo load km3net.events run4711_v2.parquet --supersede --whole-runs --reason "reprocessing v2"
+    """
+    from km3vo.commands import progress
+    from km3vo.database.logins import INGEST, OWNER
+    from km3vo.loading import loads
+    from km3vo.readers.opened import Options
+    from km3vo.settings import Settings
+
+    target = published(Settings(), table)
+    how = _superseding(target, supersede, whole_runs, period, public, reason, by)
+    with opened() as (_settings, database):
+        with database.connect(INGEST) as loader, progress.bar(progress.on_terminal(), target.qualified) as told:
+            options = Options(table=inner, truncated=truncated)
+            loaded = loads.load(
+                loader, target, files, progress=told, options=options, superseding=how, who=by, check_only=check
+            )
+        if not check:
+            with database.connect(OWNER) as owner:
+                loads.analyze(owner, target)
+    for file in loaded.files:
+        before = f"was loaded before, on {file.before:%Y-%m-%d}: nothing done" if file.before else f"{file.rows} rows"
+        good = " without mistakes; nothing was loaded" if check and not file.before else ""
+        tell(f"{file.name}: {before}{good}" + ("" if file.number is None else f" (load {file.number})"))
+        for remark in file.remarks:
+            tell(f"  {remark}")
+    if (done := loaded.superseded) is not None:
+        tell(
+            f"{done.replaced} events have a new version and {done.vanished} are gone; {done.public} of them are public"
+        )
+    if all(file.before for file in loaded.files):
+        sys.exit(LOADED_BEFORE)
+
+
+def _superseding(
+    table: Table,
+    supersede: bool,
+    whole_runs: bool,
+    period: tuple[datetime, datetime] | None,
+    public: bool,
+    reason: str | None,
+    by: str,
+) -> Superseding | None:
+    """How events are superseded; None for not at all.
+
+    Raises:
+        SetupError: options that do not go together.
+    """
+    from km3vo.embargo.versions import run_columns
+    from km3vo.loading.loads import Superseding
+
+    if not supersede:
+        if whole_runs or period or public or reason:
+            raise SetupError("--whole-runs, --period, --public and --reason belong to --supersede")
+        return None
+    if not reason:
+        raise SetupError("say with --reason why events are superseded")
+    days = None
+    if period is not None:
+        start, end = ((moment.replace(tzinfo=UTC) - MJD).total_seconds() / 86400 for moment in period)
+        if start >= end:
+            raise SetupError("the period ends before it begins")
+        days = start, end
+    return Superseding(reason, by, public, run_columns(table) if whole_runs else (), days)
