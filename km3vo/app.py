@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import logging
+import sys
 import warnings
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
@@ -17,37 +18,49 @@ from starlette.responses import PlainTextResponse, Response
 from km3vo import __version__
 from km3vo.catalog.files import read_catalog
 from km3vo.catalog.model import Catalog
+from km3vo.cluster.place import find_database
+from km3vo.database.logins import Database
 from km3vo.errors import Km3voError
-from km3vo.protocols import (
-    cone,
-    coverage,
-    datalink,
-    download,
-    examples,
-    identity,
-    oai,
-    pages,
-    routing,
-    tap,
-    tap_plus,
-    uws,
-    vosi,
-)
-from km3vo.protocols.dali import Compression, CrossOrigin
-from km3vo.protocols.identity import Credentials, Identity
-from km3vo.protocols.workers import Workers
-from km3vo.registry.announce import Announcer
+from km3vo.jobs.queue import Share
+from km3vo.jobs.workers import Workers
+from km3vo.loading.history import as_loaded
+from km3vo.logs import text_of
+from km3vo.protocols import cone, correlate, datalink, health, login, tapplus, vosi
+from km3vo.protocols.alerts import routes as alerts
+from km3vo.protocols.alerts import stream
+from km3vo.protocols.http import addresses, routing
+from km3vo.protocols.http.authentication import Authentication
+from km3vo.protocols.http.compression import Compression
+from km3vo.protocols.http.denial import Denials
+from km3vo.protocols.http.exchange import Exchanges
+from km3vo.protocols.http.scope import STOPPING
+from km3vo.protocols.oai import answers as oai
+from km3vo.protocols.tap import check, examples, jobs, schema, sync
+from km3vo.protocols.uws import routes as uws
+from km3vo.registry import watch
+from km3vo.registry.watch import Watch
 from km3vo.service import Service
 from km3vo.settings import Settings
-from km3vo.store.cluster import Cluster
-from km3vo.store.database import Database, read_passwords
-from km3vo.store.ingest_log import as_loaded
-
-log = logging.getLogger(__name__)
+from km3vo.web import alerts as alert_pages
+from km3vo.web import (
+    api,
+    configurations,
+    correlations,
+    coverage,
+    download,
+    islands,
+    maps,
+    pages,
+    query,
+    responses,
+    search,
+)
 
 # Today's KM3NeT server answers here; scripts go on working.
 TAP_PREFIXES = ("/tap", "/__system__/tap/run/tap")
-SERVER = f"km3vo/{__version__} IVOA-TAP/1.1"
+
+
+SWITCH_SECONDS = 0.0005
 
 
 def create_app(
@@ -61,19 +74,41 @@ def create_app(
         catalog: what is published; as the database has it unless given.
     """
     settings = settings or Settings()
+    addresses.check_url(settings)
     database = database or find_database(settings)
     running = Service(settings, database, catalog or as_loaded(database, read_catalog(settings.schemas)))
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        announcer = Announcer(settings, running.database, running.published)
-        app.state.workers = workers = Workers(running)
+    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
+        app.state.workers = workers = Workers(
+            pool=running.pool,
+            signals=running.signals,
+            schedule=running.schedule,
+            uploads=running.uploads,
+            runners={
+                jobs.KIND.name: jobs.QueryRunner(running),
+                correlate.KIND.name: correlate.CorrelationRunner(running),
+            },
+            home=settings.results,
+            shares=shares(settings),
+            short_seconds=settings.limits.short_seconds,
+        )
+        # Threads that read and write tables keep the interpreter for so long before the event loop gets it.
+        sys.setswitchinterval(SWITCH_SECONDS)
         await running.open()
         await workers.open()
-        announcer.start()
-        yield
+        running.schedule.every(
+            settings.metadata_seconds, "tables of configurations", lambda: configurations.refresh(running)
+        )
+        watched = Watch(settings, running.database, running.published)
+        if settings.metadata_seconds:
+            running.schedule.every(watch.SECONDS, "what is public", watched.look)
+        running.schedule.every(settings.skymap_seconds, "maps of significance", lambda: maps.refresh(running))
+        running.schedule.start()
+        yield {STOPPING: running.stop_soon}
+        await asyncio.to_thread(running.schedule.stop)
+        watched.close()
         await workers.close()
-        await asyncio.to_thread(announcer.stop)
         await running.close()
 
     app = FastAPI(
@@ -81,23 +116,29 @@ def create_app(
         version=__version__,
         description="Neutrino events by the protocols of the Virtual Observatory.",
         lifespan=lifespan,
-        docs_url="/api",
+        docs_url=None,
+        openapi_url=None,  # web/api.py has it, written once
         redoc_url=None,
         # FastAPI's own telemetry would hand on the texts of exceptions, which may quote rows.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.service = running
-    app.state.credentials = Credentials(running)
     app.add_middleware(Compression, minimum_size=2000, compresslevel=1)
-    app.add_middleware(Identity, credentials=app.state.credentials)
-    app.add_middleware(CrossOrigin, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"])
-    app.add_exception_handler(Km3voError, _explain)
-    app.add_exception_handler(HTTPException, _explain)
-    app.add_exception_handler(Exception, _apologise)
+    app.add_middleware(
+        Authentication,
+        settings=settings,
+        authenticator=running.authenticator,
+        access=running.access,
+        ongoing=running.ongoing,
+        denials=Denials(settings, running.access, running.failures),
+    )
+    app.add_middleware(Exchanges, settings=settings)
+    app.add_exception_handler(Km3voError, partial(_explain, running))
+    app.add_exception_handler(HTTPException, partial(_explain, running))
     routers = _routers(running)
-    for routes in (*routers, *map(routing.others, routers)):
-        app.include_router(routes)
-    app.router.default = routing.Slashes(app.router)
+    for router in (*routers, *map(routing.others, routers)):
+        app.include_router(router)
+    app.router.default = routing.Slashes(app.router, settings)
     app.openapi = _described(app)  # type: ignore[method-assign]
     return app
 
@@ -117,48 +158,44 @@ def _described(app: FastAPI) -> Callable[[], dict[str, Any]]:
     return openapi
 
 
-def find_database(settings: Settings) -> Database:
-    """The database that the settings name: a server's, or the embedded cluster's."""
-    admin = settings.database_url or Cluster(settings.home / "cluster").conninfo()
-    return Database(admin, read_passwords(settings.home))
-
-
 def _routers(running: Service) -> list[APIRouter]:
-    routers = [cone.router(running.published.tables, running.settings)]
+    routers = [cone.router(running)]
     for prefix in TAP_PREFIXES:
-        routers += [tap.router(prefix), uws.router(prefix), tap_plus.router(prefix)]
-        routers.append(examples.router(prefix, running))
-        routers += [vosi.router(prefix, vosi.tap_items(running, prefix), running.catalog)]
-    for schema in running.published.schemas:
-        for table in schema.tables:
+        routers += [
+            router(running, prefix) for router in (tapplus.router, examples.router, check.router, schema.router)
+        ]
+        routers.append(sync.router(running, prefix, partial(query.mistaken, running)))
+        routers.append(uws.router(running, prefix, jobs.KIND, jobs.expected))
+        routers.append(vosi.router(running, prefix, vosi.of_tap(running, prefix), running.catalog))
+    for one in running.published.schemas:
+        for table in one.tables:
             if table.position:
                 prefix = f"/scs/{table.schema}/{table.name}"
-                alone = Catalog((replace(schema, tables=(table,)),))
-                routers.append(vosi.router(prefix, vosi.cone_items(running, table, prefix), alone))
+                alone = Catalog((replace(one, tables=(table,)),))
+                routers.append(vosi.router(running, prefix, vosi.of_cone(running, table, prefix), alone))
+    routers.append(uws.router(running, "/correlate", correlate.KIND, correlate.expected))
+    protocols = (health, login, oai, coverage, download, datalink, stream, alerts)
+    people = (alert_pages, configurations, correlations, maps, responses, query, islands, search, pages, api)
+    return [*routers, *(module.router(running) for module in (*protocols, *people))]
+
+
+def shares(settings: Settings) -> list[Share]:
+    """How many jobs run at once, in this process and of one asker in all of them."""
+    short, long, processes = settings.limits.jobs_short, settings.limits.jobs_running, settings.workers
+    half = max(1, processes * short // 2)
     return [
-        *routers,
-        identity.router(),
-        oai.router(),
-        coverage.router(),
-        download.router(running),
-        datalink.router(),
-        pages.router(),
+        Share("short", short, user=half, address=half),
+        Share("long", long, user=max(1, processes * long // 2), address=1),
     ]
 
 
-async def _explain(request: Request, error: Exception) -> Response:
+async def _explain(running: Service, request: Request, error: Exception) -> Response:
     """A mistake of the request, in plain words (DALI 1.1 §4.2); protocols with documents of their own make them."""
     status = error.status_code if isinstance(error, HTTPException) else getattr(error, "status", 500)
     if status == 404 and pages.wants_page(request):
-        return pages.not_found(request, "" if isinstance(error, HTTPException) else str(error))
+        return pages.not_found(running, request, "" if isinstance(error, HTTPException) else str(error))
     if isinstance(error, HTTPException):
         text = "there is no such page" if error.status_code == 404 else error.detail
         return PlainTextResponse(f"{text}\n", status_code=error.status_code, headers=error.headers)
     assert isinstance(error, Km3voError)
-    return PlainTextResponse(f"{error}\n", status_code=error.status)
-
-
-async def _apologise(request: Request, error: Exception) -> Response:
-    """A mistake of ours. Its text may quote values from the database, so the client gets none of it."""
-    log.error("%s while answering %s", type(error).__name__, request.url.path, exc_info=error)
-    return PlainTextResponse("the service failed to answer; please tell its contact\n", status_code=500)
+    return PlainTextResponse(f"{text_of(error)}\n", status_code=error.status, headers=error.headers)

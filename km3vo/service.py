@@ -5,43 +5,55 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TypeVar
 
+from km3vo import downtime, metrics
 from km3vo.adql import Translation, translate
-from km3vo.catalog.model import Catalog, Table
+from km3vo.alerts import topic
+from km3vo.alerts.documents import Documents
+from km3vo.alerts.folder import Folder
+from km3vo.alerts.records import Alerts
+from km3vo.alerts.sending import channels
+from km3vo.alerts.sending.dispatcher import Dispatcher
+from km3vo.alerts.sending.outbox import Outgoing
+from km3vo.alerts.tables import AlertTables
+from km3vo.alerts.tail import Tail
+from km3vo.catalog.model import Catalog, Schema, Table
 from km3vo.catalog.tap_schema import TAP_SCHEMA
-from km3vo.registry.holdings import Holdings
-from km3vo.room import Folder, Spool
-from km3vo.settings import Settings
-from km3vo.store import embargo
-from km3vo.store.access import Access
-from km3vo.store.database import Database
-from km3vo.store.embargo import Audience
-from km3vo.store.jobs import Jobs
-from km3vo.store.jobs_signals import Signals
-from km3vo.store.queries import Reader
-from km3vo.store.release_task import Promoter
-from km3vo.store.uploads import Uploads
+from km3vo.cluster import priority
+from km3vo.database.audiences import Audience
+from km3vo.database.logins import SERVICE, Database
+from km3vo.database.pool import Pool, Pulse
+from km3vo.database.queries import DatabaseReader
+from km3vo.database.turns import Lanes, Turns
+from km3vo.downtime import Downtime
+from km3vo.embargo import partitions
+from km3vo.embargo.access import Access
+from km3vo.embargo.promoter import Promoter
+from km3vo.errors import NotFoundError
+from km3vo.holdings.downloads import DownloadFiles
+from km3vo.holdings.reader import HoldingsReader
+from km3vo.identity.credentials import Authenticator
+from km3vo.identity.failures import Failures
+from km3vo.identity.ongoing import Ongoing
+from km3vo.jobs.job import Jobs
+from km3vo.jobs.quota import ResultsQuota
+from km3vo.jobs.signals import Signals
+from km3vo.logs import Threads
+from km3vo.results.backlog import AnswersQuota
+from km3vo.schedule import Schedule
+from km3vo.settings import Pools, Settings
+from km3vo.uploads.quota import RequestQuota
+from km3vo.uploads.tables import Uploads
 
 AUDIENCES: tuple[Audience, ...] = ("public", "member")
-TRANSLATIONS_KEPT = 2000
-
-
-@dataclass(frozen=True, slots=True)
-class Asker:
-    """Who asks.
-
-    Attributes:
-        audience: decides which rows there are: "public", "member", or the login of one observer (store/grants.py).
-        name: for job lists and the access log; None for the public. What belongs to somebody (a job and its result)
-            is for the same audience and name only.
-    """
-
-    audience: Audience = "public"
-    name: str | None = None
+DOWNTIME_SECONDS = 15.0
+FIGURES_SECONDS = 5.0
+GRACE_SECONDS = 1.5  # of queries, when the server is about to stop
+TRANSLATIONS_BYTES = 32 * 2**20  # of ADQL and SQL that are remembered
 
 
 T = TypeVar("T")
@@ -72,46 +84,122 @@ class Service:
         # TAP_SCHEMA is a schema like the others (TAP 1.1 §4), but last in every list.
         self.catalog = Catalog((*self.published.schemas, TAP_SCHEMA))
         # Each observer has a login, and so connections, of its own: few.
-        few = settings.pools.model_copy(update={"quick": 2, "streams": 2})
+        few = settings.pools.model_copy(update={"quick": 2, "streams": 2, "long_streams": 1})
+        # The processes of a server of the operator's own may be on another machine.
+        lower = partial(priority.lower, database) if not settings.database_url else lambda name: None
         self.readers = ByAudience(
-            lambda audience: Reader(
-                database, audience, settings.pools if audience in AUDIENCES else few, settings.limits
+            lambda audience: DatabaseReader(
+                database, audience, settings.pools if audience in AUDIENCES else few, settings.limits, lower
             )
         )
-        self.sources = ByAudience(lambda audience: embargo.sources(self.catalog, audience))
-        self.access = Access(database)
-        self.holdings = Holdings(database)
-        self.jobs = Jobs(database)
+        self.lanes = ByAudience(lambda audience: _lanes(settings.pools if audience in AUDIENCES else few, settings))
+        self.sources = ByAudience(lambda audience: partitions.sources(self.catalog, audience))
+        self.pool = Pool(database.conninfo(SERVICE), size=settings.pools.service, seconds=settings.pools.wait_seconds)
+        self.access = Access(self.pool)
+        self.authenticator = Authenticator(self.access, settings.oidc)
+        self.ongoing = Ongoing(self.access)
+        self.failures = Failures(settings.limits.wrong_credentials)
+        # Pages and availability have connections of their own, so that they wait for nobody.
+        self.pages = Pool(database.conninfo(SERVICE), size=2, seconds=settings.pools.wait_seconds)
+        self.pulse = Pulse(database.conninfo(SERVICE))
+        self.holdings = HoldingsReader(settings, published, self.pages)
+        self.downloads = DownloadFiles(settings, database, self.readers["public"])
+        self.alerts = Alerts(self.pool)
+        self.tail = Tail(database, self.alerts, settings)
+        self.outgoing = Outgoing(settings, channels.read(settings), AlertTables(published))
+        self.documents = Documents(settings)
+        self.jobs = Jobs(self.pool)
         self.signals = Signals(database)
         self.uploads = Uploads(database, settings.pools, lambda: self.signals.key)
-        self.room = Folder(settings.results, settings.limits.results_bytes)
-        self.spool = Spool(settings.limits.spool_bytes)
-        self.promoter = Promoter(database, self.published.tables, settings.promote_seconds)
-        # Streams are read, and formats written, in threads of their own: the event loop only passes bytes on.
-        self.threads = ThreadPoolExecutor(max_workers=4 * settings.pools.streams, thread_name_prefix="stream")
+        self.results_quota = ResultsQuota(settings.results, settings.limits.results_bytes)
+        self.request_quota = RequestQuota(settings.limits.requests_bytes)
+        self.answers_quota = AnswersQuota(settings.answers, settings.limits.answers_bytes)
+        self.schedule = Schedule()
+        self.promoter = Promoter(database, self.published.tables, lambda: self.schedule.stopping)
+        self.schedule.every(settings.promote_seconds, "release of events", self.promoter.look)
+        if settings.alerts.folder:
+            folder = Folder(settings.alerts.folder, database, self.outgoing)
+            self.schedule.every(1, "alerts in the folder", folder.look)
+        if settings.alerts.source:
+            source = topic.read(settings.alerts.source)
+            refused = settings.home / "alerts" / "refused"
+            reading = topic.Topic(source, database, self.outgoing, refused, lambda: self.schedule.stopping)
+            self.schedule.every(5, f"alerts of the topic {source.topic}", reading.run)
+        expires = timedelta(days=settings.alerts.expires_days)
+        for channel in self.outgoing.channels:
+            sending = Dispatcher(database, channel, expires, lambda: self.schedule.stopping)
+            self.schedule.every(1, f"alerts to {channel.name}", sending.run)
+        # Streams are read and written in threads of their own, of which whoever has a turn finds one free.
+        streams = settings.pools.streams + settings.pools.long_streams
+        self.writers = Threads(2 * streams + 16, thread_name_prefix="stream")
+        self.threads = Threads(8, thread_name_prefix="work")
+        self.since = datetime.now(UTC)
+        self.downtimes: Sequence[Downtime] = ()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.schedule.every(DOWNTIME_SECONDS, "announced downtimes", self._read_downtimes)
+        if metrics.instruments() is not None:
+            self.schedule.every(FIGURES_SECONDS, "figures", self._note_figures)
+        self._stopping = False
+        self._lock = threading.Lock()
+        self._translated_bytes = 0
         self._translations: OrderedDict[tuple[Audience, str, str, int | None], Translation] = OrderedDict()
 
     async def open(self) -> None:
         """Open the connections."""
+        self._loop = asyncio.get_running_loop()
         for audience in AUDIENCES:
             await self.readers[audience].open()
-        await self.access.open()
-        await self.holdings.open()
-        self.promoter.start()
-        await self.jobs.open()
+        for pool in (self.pool, self.pages, self.pulse):
+            await pool.open()
         await self.signals.open()
+        await self.tail.open()
+        await self.ongoing.open()
+
+    def _read_downtimes(self) -> None:
+        assert self._loop is not None
+        asked = asyncio.run_coroutine_threadsafe(downtime.read_over(self.pages), self._loop)
+        self.downtimes = asked.result(30)
+
+    def _note_figures(self) -> None:
+        if (counted := metrics.instruments()) is None:
+            return
+        for audience, lanes in list(self.lanes.items()):
+            named = ("short", lanes.short), ("long", lanes.long), ("wide", lanes.wide), ("narrow", lanes.narrow)
+            for name, turns in named:
+                kind = partitions.kind(audience)
+                counted.turns.labels(kind, name, "held").set(turns.held)
+                counted.turns.labels(kind, name, "waiting").set(turns.waiting)
+        counted.kept.labels("answers").set(self.answers_quota.used)
+        counted.kept.labels("requests").set(self.request_quota.used)
+        counted.memory.set(metrics.resident_bytes())
+
+    def stop_soon(self) -> None:
+        """The server is about to stop: whoever waits is answered, and queries have a moment to end."""
+        if not self._stopping:
+            self._stopping = True
+            self.signals.stop_waiting()
+            self.tail.stop_waiting()
+            asyncio.get_running_loop().call_later(GRACE_SECONDS, self._end_queries)
+
+    def _end_queries(self) -> None:
+        for lanes in self.lanes.values():
+            lanes.close()
+        for reader in self.readers.values():
+            asyncio.get_running_loop().run_in_executor(None, reader.end_streams)
 
     async def close(self) -> None:
         """Cancel what runs and close the connections."""
         for reader in self.readers.values():
             await reader.close()
-        await self.access.close()
-        await self.holdings.close()
-        await asyncio.to_thread(self.promoter.stop)
+        self.promoter.close()
+        await self.ongoing.close()
         await self.signals.close()
-        await self.jobs.close()
+        await self.tail.close()
+        for pool in (self.pool, self.pages, self.pulse):
+            await pool.close()
         self.uploads.close()
-        self.threads.shutdown(wait=False, cancel_futures=True)
+        for threads in (self.writers, self.threads):
+            threads.shutdown(wait=False, cancel_futures=True)
 
     def translate(self, text: str, version: str, maxrec: int | None, audience: Audience) -> Translation:
         """An ADQL query as PostgreSQL for an audience; remembered, since clients repeat themselves.
@@ -120,17 +208,67 @@ class Service:
             AdqlError: the text is not ADQL, or names what is not there.
         """
         key = audience, version, text, maxrec
-        known = self._translations.pop(key, None)
-        if known is None:
-            known = translate(text, self.sources[audience], version=version, maxrec=maxrec)
-        self._translations[key] = known
-        if len(self._translations) > TRANSLATIONS_KEPT:
-            self._translations.popitem(last=False)
-        return known
+        with self._lock:
+            known = self._translations.get(key)
+            if known is not None:
+                self._translations.move_to_end(key)
+                return known
+        translation = translate(text, self.sources[audience], version=version, maxrec=maxrec)
+        with self._lock:
+            if key not in self._translations:
+                self._translations[key] = translation
+                self._translated_bytes += _size(text, translation)
+            while self._translated_bytes > TRANSLATIONS_BYTES:
+                (_, _, oldest, _), forgotten = self._translations.popitem(last=False)
+                self._translated_bytes -= _size(oldest, forgotten)
+        return translation
 
     def table(self, qualified: str) -> Table | None:
-        """The published table of that name, or None."""
+        """The table of that name, of TAP_SCHEMA too, or None."""
         try:
             return self.catalog.table(qualified)
         except KeyError:
             return None
+
+    def published_schema(self, name: str) -> Schema:
+        """The published schema of that name, in any case.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        for schema in self.published.schemas:
+            if schema.name == name.lower():
+                return schema
+        raise NotFoundError(f"There is no schema {name[:80]}.")
+
+    def published_table(self, schema: str, name: str) -> Table:
+        """The published table of that name, in any case.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        try:
+            return self.published.table(f"{schema}.{name}")
+        except KeyError:
+            raise NotFoundError(f"There is no table {schema[:80]}.{name[:80]}.") from None
+
+
+def _lanes(pools: Pools, settings: Settings) -> Lanes:
+    """The turns of an audience with these connections; one client leaves some of them to others."""
+    limits, seconds = settings.limits, pools.wait_seconds
+    wide = max(1, pools.quick // 2)
+    return Lanes(
+        short=Turns(pools.streams, each=max(1, pools.streams * 2 // 3), waiting=limits.waiting, seconds=seconds),
+        long=Turns(pools.long_streams, each=1, waiting=limits.waiting_long, seconds=seconds, called="long queries"),
+        wide=Turns(
+            wide, each=max(1, wide // 2), waiting=limits.waiting_long * 10, seconds=seconds, called="wide cones"
+        ),
+        narrow=Turns(
+            pools.quick, each=max(1, pools.quick * 3 // 4), waiting=limits.waiting, seconds=seconds, called="cones"
+        ),
+    )
+
+
+def _size(text: str, translation: Translation) -> int:
+    """About how many bytes a remembered query takes; its columns are objects, of about so many each."""
+    return len(text) + len(translation.sql) + 1000 * len(translation.columns)

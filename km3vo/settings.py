@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import os
 from functools import cached_property
+from importlib import resources
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-PACKAGE = Path(__file__).resolve().parent
+SCHEMAS = Path(str(resources.files("km3vo") / "schemas"))
 
 
 def default_home() -> Path:
@@ -42,11 +44,28 @@ class Limits(BaseSettings):
     async_seconds: int = Field(3600, gt=0, description="Time an asynchronous job may run unless it asks for less.")
     async_seconds_hard: int = Field(4 * 3600, gt=0, description="Longest time a job may ask for, in seconds.")
     idle_client_seconds: int = Field(
-        60, gt=0, description="How long a client that reads nothing may hold its database connection, in seconds."
+        60, gt=0, description="Longest time in which a client may take 256 KiB of an answer, in seconds."
+    )
+    short_seconds: float = Field(
+        5, gt=0, description="Queries and jobs that take longer, or are expected to, wait for the places of long ones."
+    )
+    waiting_long: int = Field(
+        2,
+        gt=0,
+        description="Long synchronous queries of one asker that may wait, and ten times as many wide cone searches.",
+    )
+    waiting: int = Field(
+        500, gt=0, description="Synchronous queries of one user, or of one address without credentials, that may wait."
+    )
+    wrong_credentials: int = Field(
+        20, gt=0, description="Wrong credentials of one address or user name in a minute; more are answered late (429)."
     )
     retention_days: float = Field(7, gt=0, description="Days until a finished job and its result are deleted.")
     retention_days_hard: float = Field(30, gt=0, description="Latest destruction a job may ask for, in days.")
-    jobs_running: int = Field(2, gt=0, description="Asynchronous jobs that run at once in one server process.")
+    jobs_short: int = Field(4, gt=0, description="Short jobs that run at once in one server process.")
+    jobs_running: int = Field(
+        2, gt=0, description="Long jobs that run at once in one server process; of one address at most one."
+    )
     jobs_unfinished: int = Field(
         1000, gt=0, description="Jobs that have not ended, for each user, and for each address without credentials."
     )
@@ -57,26 +76,46 @@ class Limits(BaseSettings):
     oai_records: int = Field(50, gt=0, description="Registry records in one answer to a harvester.")
     upload_rows: int = Field(1_000_000, gt=0, description="Most rows of one uploaded table.")
     upload_bytes: int = Field(256 * 2**20, gt=0, description="Most bytes of all uploads of one request together.")
-    spool_bytes: int = Field(
-        2 * 2**30, gt=0, description="Most bytes of requests that one server process holds until they are answered."
+    requests_bytes: int = Field(
+        2 * 2**30, gt=0, description="Most bytes of requests that one server process keeps until they are answered."
+    )
+    downloads_bytes: int = Field(
+        64 * 2**30,
+        gt=0,
+        description="Most bytes of the files of whole lists; the oldest editions go, and 1 GiB of disk stays free.",
+    )
+    answers_bytes: int = Field(
+        8 * 2**30,
+        gt=0,
+        description="Most bytes of answers that one server process keeps on disk for clients that read slowly; half of "
+        "them for one client.",
     )
     upload_seconds: int = Field(30, gt=0, description="Longest time to fetch an upload by URL, in seconds.")
     upload_hosts: list[str] = Field(
-        [], description="Hosts that uploads by URL may name although their address is private or local (JSON list)."
+        [],
+        description="Hosts that uploads by URL may name, at any port, although their address is private or local "
+        "(JSON list).",
+    )
+    upload_ports: list[int] = Field(
+        [80, 443], description="Ports of other hosts that uploads by URL may name (JSON list)."
     )
 
 
 class Pools(BaseSettings):
-    """Connections to the database, for each server process and audience."""
+    """Connections to the database, for each server process; those for answers, for each audience."""
 
     model_config = _prefix("POOL_")
 
     quick: int = Field(8, gt=0, description="Connections for small answers (cone searches, metadata).")
-    streams: int = Field(6, gt=0, description="Connections for streamed answers (TAP).")
+    streams: int = Field(6, gt=0, description="Connections for short synchronous queries (TAP).")
+    long_streams: int = Field(
+        2, gt=0, description="Connections for long synchronous queries; of one asker at most one."
+    )
+    service: int = Field(8, gt=0, description="Connections for jobs, credentials, the access log and the registry.")
     wait_seconds: float = Field(10, gt=0, description="How long a request waits for a free connection, in seconds.")
 
 
-class Identity(BaseSettings):
+class Publisher(BaseSettings):
     """Who publishes: these go into the registry records and into every result."""
 
     model_config = _prefix("PUBLISHER_")
@@ -101,6 +140,62 @@ class Oidc(BaseSettings):
     insecure_http: bool = Field(False, description="Allow an issuer on plain http. For tests on loopback only.")
 
 
+class Alerts(BaseSettings):
+    """Alerts: what they say of the detectors, how they are taken in and sent."""
+
+    model_config = _prefix("ALERTS_")
+
+    gcn_schema: str = Field("v7.2.1", description="Released version of GCN's schema that notices name.")
+    arca_site: tuple[float, float, float] = Field(
+        (15.975552, 36.292201, -3450.0), description="Longitude, latitude (degrees), elevation (m) of ARCA (JSON list)."
+    )
+    orca_site: tuple[float, float, float] = Field(
+        (6.033333, 42.8, -2450.0), description="Longitude, latitude (degrees), elevation (m) of ORCA (JSON list)."
+    )
+
+    channels: Path | None = Field(
+        None, description="YAML file with the channels by which alerts are sent (docs/alerts.md)."
+    )
+    stream_url: str = Field(
+        "",
+        description="Where the public reads VOEvents from Kafka, for the registry, such as "
+        "x-kafka://kafka.gcn.nasa.gov?topic=gcn.notices.km3net.voevent; empty while there is none.",
+    )
+    folder: Path | None = Field(None, description="Folder from which standard events are taken in, too.")
+    source: Path | None = Field(
+        None, description="YAML file of a Kafka topic from which standard events are taken in, too (docs/alerts.md)."
+    )
+    confirm: list[str] = Field([], description="Pipelines whose alerts wait until a person confirms them (JSON list).")
+    most_a_day: int = Field(
+        5, ge=0, description="Current alerts within a day; what comes above waits until a person confirms it."
+    )
+    expires_days: float = Field(7, gt=0, description="How long an alert is worth sending, in days.")
+    early_seconds: float = Field(
+        60,
+        ge=0,
+        description="How long a revision waits for the alert that it revises, in seconds; then it is refused.",
+    )
+
+    silent_seconds: float = Field(
+        300, gt=0, description="How long after its last heartbeat a pipeline is missed, in seconds."
+    )
+
+    def site(self, detector: str) -> tuple[float, float, float]:
+        """Where a detector is: longitude and latitude in degrees, elevation in metres."""
+        return self.arca_site if detector == "ARCA" else self.orca_site
+
+
+class Log(BaseSettings):
+    """What is written to the standard error while the service runs."""
+
+    model_config = _prefix("LOG_")
+
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lines below this are left out.")
+    format: Literal["auto", "text", "json"] = Field(
+        "auto", description="Readable lines (text) or JSON lines; by itself text on a terminal and JSON otherwise."
+    )
+
+
 class Settings(BaseSettings):
     """Where things are and how the service is reached."""
 
@@ -110,7 +205,7 @@ class Settings(BaseSettings):
     database_url: str = Field(
         "", description="Use this PostgreSQL server (postgresql://admin@host/db) instead of the embedded cluster."
     )
-    schemas: Path = Field(PACKAGE.parent / "schemas", description="Folder of the published schemas' YAML files.")
+    schemas: Path = Field(SCHEMAS, description="Folder of the published schemas' YAML files.")
     data: Path | None = Field(None, description="Folder with the real event lists; without it look-alikes are made.")
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8000, gt=0, lt=65536, description="Port to listen on.")
@@ -118,11 +213,42 @@ class Settings(BaseSettings):
     url: str = Field(
         "", description="Public base URL, when the service stands behind a proxy (https://vo.example.org)."
     )
-    demo_events: int = Field(100_000, ge=0, description="Simulated km3net.events that `km3vo up` makes.")
-    announce_seconds: int = Field(
-        30, ge=0, description="Pause between looks for loads and releases to tell of in the registry; 0 for never."
+    proxies: list[str] = Field(
+        ["127.0.0.1", "::1"],
+        description="Addresses or networks of proxies whose X-Forwarded-For, -Proto, -Host, Forwarded and X-Request-Id "
+        "are believed (JSON list).",
+    )
+    hosts: list[str] = Field(
+        [],
+        description="Names by which the service may be asked while KM3VO_URL is not set, beside localhost and "
+        "KM3VO_HOST; asked by another, it gives its own address (JSON list).",
+    )
+    metrics_port: int = Field(
+        0,
+        ge=0,
+        lt=65536,
+        description="Port of the metrics for the operator's Prometheus, which tell of embargoed events; 0 for none.",
+    )
+    metrics_host: str = Field("127.0.0.1", description="Address on which the metrics are given.")
+    simulated_events: int = Field(100_000, ge=0, description="Simulated km3net.events that `km3vo up` makes.")
+    metadata_seconds: int = Field(
+        30,
+        ge=0,
+        description="Seconds between updates of coverages, editions and registry records; 0 for never. Those after "
+        "loads, releases and corrections come at once.",
+    )
+    sesame_url: str = Field(
+        "https://cds.unistra.fr/cgi-bin/nph-sesame",
+        description="Address of CDS's Sesame, which is asked for the names of objects when a user wants it; empty to "
+        "ask nobody.",
     )
     promote_seconds: int = Field(60, ge=0, description="Pause between looks for events to release; 0 for never.")
+    skymap_seconds: int = Field(
+        600,
+        ge=0,
+        description="Pause between looks whether maps of significance have to be made anew, each at most once a day; 0 "
+        "for never.",
+    )
 
     @cached_property
     def limits(self) -> Limits:
@@ -135,9 +261,19 @@ class Settings(BaseSettings):
         return Pools()
 
     @cached_property
-    def publisher(self) -> Identity:
+    def publisher(self) -> Publisher:
         """Who publishes."""
-        return Identity()
+        return Publisher()
+
+    @cached_property
+    def alerts(self) -> Alerts:
+        """What alerts say of the detectors."""
+        return Alerts()
+
+    @cached_property
+    def log(self) -> Log:
+        """What is written down."""
+        return Log()
 
     @cached_property
     def oidc(self) -> Oidc:
@@ -145,14 +281,37 @@ class Settings(BaseSettings):
         return Oidc()
 
     @property
+    def connections(self) -> int:
+        """Most connections that all server processes open to the database, and commands beside them."""
+        pools, limits = self.pools, self.limits
+        # A planner, short and long queries, jobs, for the public and for members; as much again is for observers.
+        audience = pools.quick + 2 + pools.streams + pools.long_streams + limits.jobs_short + limits.jobs_running
+        own = pools.service + pools.streams + 16  # jobs and tokens, uploads, pages, releases, downloads, alerts
+        return max(100, self.workers * (3 * audience + own) + 20)
+
+    @property
     def base_url(self) -> str:
         """The address users type, without a slash at the end."""
         return (self.url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    def ivoid(self, *path: str) -> str:
+        """The identifier of something we publish, such as ``("ant20_01", "main")`` (IVOA Identifiers 2.0)."""
+        return "/".join((f"ivo://{self.publisher.authority}", *path))
 
     @property
     def results(self) -> Path:
         """Folder of the asynchronous jobs' results."""
         return self.home / "results"
+
+    @property
+    def answers(self) -> Path:
+        """Folder of answers that wait for clients; its files have no names and go with the process."""
+        return self.home / "answers"
+
+    @property
+    def skymaps(self) -> Path:
+        """Folder of the maps of significance."""
+        return self.home / "skymaps"
 
     @property
     def downloads(self) -> Path:
