@@ -3,39 +3,41 @@
 from __future__ import annotations
 
 import os
-import socket
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
+import certifi
 import psycopg
 import pytest
-import uvicorn
-from fastapi import FastAPI
+from hypothesis import Phase, settings
 from psycopg import sql
 
-from km3vo.app import SERVER, create_app
-from km3vo.catalog.files import read_catalog
-from km3vo.settings import Settings
-from km3vo.simulation import simulate
-from km3vo.store import embargo, ingest, migrate, pgsphere, publish, roles
-from km3vo.store.cluster import Cluster
-from km3vo.store.database import INGEST, OWNER, SERVICE, Database, read_passwords
+from km3vo.check.schemas import FOLDER as SCHEMATA
+from km3vo.check.schemas import Schemas
+from km3vo.cluster.embedded import Cluster
+from km3vo.database.logins import OWNER, Database
+from km3vo.embargo import roles
+from tests.support.databases import TEMPLATE, database_of, drop, make_published, make_template
+from tests.support.folders import shared
+from tests.support.registry import Registry, tell
+from tests.support.samples import send_alerts
+from tests.support.server import Server, serve
 
-ROOT = Path(__file__).parent.parent
 FOLDER = "KM3VO_TEST_CLUSTER"
 PREFIX = "km3vo-test-"
-TEMPLATE = "km3vo_template"
-PUBLISHED = "km3vo_published"
 
-# How many events the published tables hold in tests.
-ROWS = {"ant20_01.main": 300, "antares.data": 200, "icecube.ps3yr": 2000, "km3net.events": 2000}
+# CI says which example fails first. To look for a smaller one takes minutes where each goes through a service.
+settings.register_profile(
+    "ci",
+    settings.get_profile("ci"),
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),
+    report_multiple_bugs=False,
+)
+if os.environ.get("CI"):
+    settings.load_profile("ci")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -43,6 +45,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         # Not below pytest's own folder: only its owner may enter that, and under root PostgreSQL is somebody else.
         os.environ[FOLDER] = tempfile.mkdtemp(prefix=PREFIX)
+    # Servers of tests make no maps beside what is tested.
+    os.environ.setdefault("KM3VO_SKYMAP_SECONDS", "0")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -57,6 +61,17 @@ def pytest_unconfigure(config: pytest.Config) -> None:
             Cluster(left, throwaway=True).destroy()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def one_certificate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """One certificate for httpx, which reads all that there are for each request: no test asks strangers."""
+    first, end, _ = Path(certifi.where()).read_text().partition("-----END CERTIFICATE-----\n")
+    file = tmp_path_factory.mktemp("certificates") / "one.pem"
+    file.write_text(first + end)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SSL_CERT_FILE", str(file))
+        yield
+
+
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     """A running throw-away cluster, one for the whole test run, also with several workers.
@@ -64,12 +79,12 @@ def cluster() -> Iterator[Cluster]:
     It holds a template with pgSphere (see `new_database`) and nothing else. Logins belong to the cluster, not to a
     database, and workers share it: tests that make some need names of their own.
     """
-    shared = Cluster(Path(os.environ[FOLDER]), throwaway=True)
+    running = Cluster(Path(os.environ[FOLDER]), throwaway=True, connections=400)
     # Until this run is over, so that PostgreSQL stays up between the workers' first and last tests.
-    shared.start()
-    _make_template(shared)
-    yield shared
-    shared.stop()
+    running.start()
+    make_template(running)
+    yield running
+    running.stop()
 
 
 @pytest.fixture(scope="session")
@@ -103,19 +118,25 @@ def empty_database(new_database: Callable[[], str]) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
     """The folder of real event lists: KM3VO_DATA, or shared/data beside the repository."""
-    return _folder("KM3VO_DATA", "data")
+    return shared("KM3VO_DATA", "data")
 
 
 @pytest.fixture(scope="session")
 def adql_cases_dir() -> Path:
     """The folder of ADQL queries with their verdicts: KM3VO_ADQL_CASES, or shared/adql beside the repository."""
-    return _folder("KM3VO_ADQL_CASES", "adql")
+    return shared("KM3VO_ADQL_CASES", "adql")
+
+
+@pytest.fixture(scope="session")
+def reader_cases_dir() -> Path:
+    """The folder of files that were once read wrongly: KM3VO_READER_CASES, or shared/cases/readers."""
+    return shared("KM3VO_READER_CASES", "cases/readers")
 
 
 @pytest.fixture(scope="session")
 def published_name(cluster: Cluster) -> str:
     """Name of a database that is published and holds simulated events; to be copied, not to be changed."""
-    return _make_once(cluster, PUBLISHED, lambda conninfo: _publish(database_of(cluster, conninfo)))
+    return make_published(cluster)
 
 
 @pytest.fixture(scope="module")
@@ -139,19 +160,6 @@ def copy_published(cluster: Cluster, published_name: str, new_database: Callable
     drop(database)
 
 
-@dataclass(frozen=True)
-class Server:
-    """A real server on loopback, in a thread."""
-
-    url: str
-    settings: Settings
-    app: FastAPI
-
-    @property
-    def tap(self) -> str:
-        return f"{self.url}/tap"
-
-
 @pytest.fixture(scope="module")
 def server(published: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """uvicorn on a free port, serving `published`."""
@@ -159,88 +167,35 @@ def server(published: Database, tmp_path_factory: pytest.TempPathFactory) -> Ite
         yield running
 
 
-@contextmanager
-def serve(database: Database, home: Path, **changes: Any) -> Iterator[Server]:
-    """Serve a database meanwhile; ``changes`` are settings by name."""
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        settings = Settings(home=home, port=listening.getsockname()[1], **changes)
-        app = create_app(settings, database)
-        config = uvicorn.Config(
-            app, log_level="warning", server_header=False, headers=[("Server", SERVER)], timeout_graceful_shutdown=2
-        )
-        running = uvicorn.Server(config)
-        thread = threading.Thread(target=running.run, args=([listening],))
-        thread.start()
-        try:
-            while not running.started:
-                assert thread.is_alive(), "the server did not start"
-                time.sleep(0.01)
-            yield Server(settings.base_url, settings, app)
-        finally:
-            running.should_exit = True
-            thread.join(20)
+@pytest.fixture(scope="session")
+def schemas() -> Schemas:
+    """The IVOA's XML Schemas."""
+    if not SCHEMATA.is_dir():
+        pytest.skip(f"no XML Schemas in {SCHEMATA}: install python3-gavo")
+    return Schemas()
 
 
-def database_of(cluster: Cluster, conninfo: str) -> Database:
-    """A database of the run's cluster with km3vo's logins, which all databases share."""
-    return Database(conninfo, read_passwords(cluster.folder))
+@pytest.fixture(scope="module")
+def registered(published: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that tells what is public, five records a page, and changes nothing by itself."""
+    home = tmp_path_factory.mktemp("home")
+    with published.connect(OWNER) as owner:  # what was simulated passes for the real lists here, and is cited as such
+        owner.execute("UPDATE km3vo.load SET file = 'released.dat' WHERE published <> 'km3net.events'")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KM3VO_LIMITS_OAI_RECORDS", "5")
+        with serve(published, home, metadata_seconds=0, promote_seconds=0) as running:
+            send_alerts(published, running.app.state.service.outgoing)
+            tell(running, published)
+            yield running
 
 
-def drop(database: Database) -> None:
-    """Drop a database, whoever is connected to it."""
-    name = psycopg.conninfo.conninfo_to_dict(database.admin)["dbname"]
-    with psycopg.connect(database.admin, dbname="postgres", autocommit=True) as connection:
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(str(name))))
+@pytest.fixture
+def registry(registered: Server) -> Registry:
+    """The registry of the registered service."""
+    return Registry(registered.url)
 
 
 def _close(database: Database) -> None:
     """What a copy does not take over: the rights to the database itself."""
     with database.connect() as admin:
         roles.lock_down(admin)
-
-
-def _publish(database: Database) -> None:
-    migrate.upgrade(database)
-    catalog = read_catalog(ROOT / "schemas")
-    with database.connect(OWNER) as owner:
-        publish.publish(owner, catalog)
-    for table in catalog.tables:
-        if (rows := ROWS.get(table.qualified)) is None:
-            continue
-        with database.connect(INGEST) as loader:
-            ingest.load_batches(loader, table, simulate(table, rows, seed=1), name="tests", rows=rows)
-        with database.connect(OWNER) as owner:
-            ingest.analyze(owner, table)
-        if table.release.embargoed:
-            with database.connect(SERVICE, autocommit=True) as service:
-                embargo.promote(service, table)
-
-
-def _folder(variable: str, name: str) -> Path:
-    folder = Path(os.environ.get(variable) or ROOT.parent / "shared" / name)
-    if not folder.is_dir():
-        pytest.skip(f"there is no folder {folder}; {variable} names another one")
-    return folder
-
-
-def _make_template(cluster: Cluster) -> None:
-    def fill(conninfo: str) -> None:
-        with psycopg.connect(conninfo) as inside:
-            pgsphere.ensure(inside)
-
-    _make_once(cluster, TEMPLATE, fill)
-
-
-def _make_once(cluster: Cluster, name: str, fill: Callable[[str], None]) -> str:
-    """Make and fill a database unless it is there; of several workers one makes it, the others wait."""
-    with psycopg.connect(cluster.conninfo("postgres"), autocommit=True) as connection:
-        connection.execute("SELECT pg_advisory_lock(1)")
-        if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone():
-            return name
-        making = sql.Identifier(f"{name}_making")
-        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(making))
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(making))
-        fill(cluster.conninfo(f"{name}_making"))
-        connection.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(making, sql.Identifier(name)))
-    return name

@@ -8,7 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.conftest import ROWS, Server
+from tests.support.databases import ROWS
+from tests.support.server import Server
 
 pytestmark = pytest.mark.client
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import httpx
 import pytest
+import pyvo
 
-from tests.conftest import Server
-from tests.tap.conftest import Client
+from tests.support.server import Server
+from tests.support.tap import Client
 
 pytestmark = [pytest.mark.client, pytest.mark.slow]
 
@@ -58,3 +59,25 @@ def test_votlint_finds_nothing_in_the_error_of_a_job(
     document.write_bytes(job.get("/error").content)
     client.http.close()
     assert stilts("votlint", f"votable={document}", "validate=true") == ""
+
+
+def test_datalinklint_finds_nothing(server: Server, stilts: Callable[..., str], tmp_path: Path) -> None:
+    document = tmp_path / "links.vot"
+    answer = httpx.get(f"{server.url}/datalink", params={"ID": "ivo://km3net.org/antares/data"}, timeout=60)
+    document.write_bytes(answer.content)
+    said = [
+        line for line in stilts("datalinklint", f"votable={document}", "report=EWF").splitlines() if line[1:2] == "-"
+    ]
+    # A word of the vocabulary that came after STILTS 3.4.
+    assert [line for line in said if "predicate 'documentation'" not in line] == []
+
+
+def test_rows_say_where_all_is_that_belongs_to_them(server: Server) -> None:
+    service = pyvo.dal.TAPService(server.tap)
+    (descriptor,) = service.search("SELECT TOP 2 ra, decl FROM antares.data").iter_adhocservices()
+    assert descriptor.params[0].value == "ivo://ivoa.net/std/DataLink#links-1.1"
+    assert next(iter(descriptor.groups[0].entries)).value == "ivo://km3net.org/antares/data"
+    (descriptor,) = service.search("SELECT obs_title, obs_publisher_did FROM ivoa.obscore").iter_adhocservices()
+    assert next(iter(descriptor.groups[0].entries)).ref == "obs_publisher_did"
+    for query in ("SELECT obs_title FROM ivoa.obscore", "SELECT COUNT(*) FROM tap_schema.tables"):
+        assert list(service.search(query).iter_adhocservices()) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -11,10 +12,13 @@ from typing import Any
 
 import pytest
 import yaml
+from starlette.requests import Request
 
-from km3vo.store.cluster_settings import settings
+from km3vo.cluster.settings import settings
+from km3vo.protocols.http.addresses import client_network
+from km3vo.protocols.http.proxies import Proxies
+from tests.support.folders import ROOT
 
-ROOT = Path(__file__).parent.parent
 FILE = ROOT / "docker-compose.yml"
 MEMORY = {"shared_buffers", "max_wal_size"}
 
@@ -31,6 +35,19 @@ def test_the_server_is_set_up_as_the_embedded_cluster(services: dict[str, Any]) 
     assert {name: value for name, value in told.items() if name not in MEMORY} == {
         name: ours[name] for name in told if name not in MEMORY
     }
+
+
+def test_users_behind_a_proxy_are_told_apart(services: dict[str, Any]) -> None:
+    """A proxy on the machine of the containers comes by their network; without it all would share one quota."""
+    _, _, default = services["service"]["environment"]["KM3VO_PROXIES"].partition(":-")
+    believed = Proxies(json.loads(default.removesuffix("}")))
+    seen = set()
+    for client in ("192.0.2.1", "192.0.2.2"):
+        scope = {"client": ("172.18.0.1", 1), "scheme": "http", "headers": [(b"x-forwarded-for", client.encode())]}
+        assert believed.apply(scope)
+        seen.add(client_network(Request({"type": "http", **scope})))
+    assert seen == {"192.0.2.1", "192.0.2.2"}
+    assert not believed.trusts("203.0.113.1")
 
 
 def test_the_images_copy_what_is_there(services: dict[str, Any]) -> None:
