@@ -15,7 +15,7 @@ from km3vo.catalog.model import Column, Table
 from km3vo.errors import NotFoundError, ParameterError
 from km3vo.holdings.downloads import FORMATS
 from km3vo.holdings.editions import Download
-from km3vo.holdings.holdings import Holding
+from km3vo.holdings.holdings import Holding, Holdings
 from km3vo.protocols.dali.forms import read_parameters
 from km3vo.protocols.dali.work import in_thread
 from km3vo.protocols.http.addresses import asked_url
@@ -84,6 +84,13 @@ def links(holding: Holding, made: list[Download], responses: Sequence[str]) -> I
             yield row(found, link.semantics, link.description, link.content_type, size)
 
 
+def _responses(holdings: Holdings, schema: str) -> Sequence[str]:
+    """The responses of a schema, once the table of its effective areas has rows."""
+    area = functions.tables(holdings.catalog, schema).get("area")
+    loaded = area and holdings.coverages.get(area.qualified)
+    return functions.names(holdings.catalog, schema) if loaded and loaded.rows else ()
+
+
 def descriptors(settings: Settings, tables: Iterable[Table]) -> tuple[Descriptor, ...]:
     """What tells a client of a query's result where all is that belongs to its rows (DataLink 1.1 §4)."""
     url = f"{settings.base_url}/datalink"
@@ -125,8 +132,8 @@ def router(running: Service) -> APIRouter:
                     (ivoid, None, None, f"NotFoundFault: {ivoid[:200]} is not one of ours", "#this", "", None, None)
                 )
             else:
-                responses = functions.names(running.published, holding.table.schema)
-                rows += links(holding, await in_thread(running, running.downloads.made, holding.table), responses)
+                made = await in_thread(running, running.downloads.made, holding.table)
+                rows += links(holding, made, _responses(holdings, holding.table.schema))
         cells = zip(*rows, strict=True)
         arrays = [pa.array(cell, arrow_type(column)) for cell, column in zip(cells, COLUMNS, strict=True)]
         result = Result(

@@ -15,6 +15,7 @@ from km3vo.database.logins import INGEST, Database
 from km3vo.loading import loads
 from km3vo.loading.files import find_sources
 from tests.support.folders import ROOT
+from tests.support.registry import tell
 from tests.support.server import Server, serve
 
 TABLES = ("effective_area", "angular_resolution")
@@ -29,6 +30,7 @@ def server(copy_published: Database, tmp_path: Path, data_dir: Path) -> Iterator
         with copy_published.connect(INGEST) as loader:
             loads.load(loader, table, find_sources(table, data_dir))
     with serve(copy_published, tmp_path, data=data_dir, metadata_seconds=0, promote_seconds=0) as running:
+        tell(running, copy_published)
         yield running
 
 
