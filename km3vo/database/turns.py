@@ -28,6 +28,8 @@ class Turn:
 
     def move(self, to: Turns) -> bool:
         """Go on as one of other turns, if there is one free for the client just now. On the event loop."""
+        if self._turns is to:
+            return True
         if self._ended or not to.try_take(self.client):
             return False
         self._turns.give_back(self.client)
@@ -87,8 +89,8 @@ class Turns:
         """
         if self._closed:
             raise StoppingError
-        if client not in self._queues and self.try_take(client):
-            return Turn(self, client)
+        if (turn := self.take_now(client)) is not None:
+            return turn
         queue = self._queues.setdefault(client, [])
         if len(queue) >= self._waiting_most:
             # Not 429: clients of the VO know that a 503 passes.
@@ -112,6 +114,10 @@ class Turns:
                 raise BusyError from None
             raise
         return Turn(self, client)
+
+    def take_now(self, client: str) -> Turn | None:
+        """A turn for a client if there is one free just now, and no other of its requests waits."""
+        return Turn(self, client) if not self._closed and client not in self._queues and self.try_take(client) else None
 
     def close(self) -> None:
         """Refuse whoever waits, and whoever comes."""

@@ -44,6 +44,7 @@ class Execution:
         long: whether it is long work.
 
     Attributes:
+        long: as the argument; to be set before it starts.
         outlived: is called once, from another thread, when it has taken longer than short work may.
         name: of the first table that it reads, known once it has started; for naming files.
         tables: the published tables that it reads, known likewise.
@@ -72,7 +73,7 @@ class Execution:
         self._seconds = seconds
         self._files = dict(files or {})
         self._work = work or request_id.get()
-        self._long = long
+        self.long = long
         self._share = running.request_quota.share()
         self._loaded: list[Upload] = []
         self._stream: RowStream | None = None
@@ -136,7 +137,7 @@ class Execution:
         known = (running.table(".".join(name)) for name in sorted(translation.tables))
         self.tables = tuple(table for table in known if table is not None)
         stream = reader.stream(
-            translation.sql, self._seconds, self._began, name=self._work, long=self._long, outlived=self.outlived
+            translation.sql, self._seconds, self._began, name=self._work, long=self.long, outlived=self.outlived
         )
         return Result(
             columns=translation.columns,

@@ -7,17 +7,19 @@ from typing import BinaryIO
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
+from km3vo.database.turns import Turn
 from km3vo.errors import Km3voError
+from km3vo.identity.user import User
 from km3vo.protocols.dali.forms import read_parameters, share_of
 from km3vo.protocols.dali.parameters import Parameters
 from km3vo.protocols.dali.streams import ByteStream
-from km3vo.protocols.dali.work import moving, turn_of, unless_gone
+from km3vo.protocols.dali.work import client_of, moving, turn_of, unless_gone
 from km3vo.protocols.http.addresses import asked_url
 from km3vo.protocols.http.authentication import user_of
 from km3vo.protocols.tap import upload
 from km3vo.protocols.tap.execution import Execution, expected_seconds
 from km3vo.protocols.tap.mistakes import ErrorPage, error_response
-from km3vo.protocols.tap.query import LANGUAGES, read
+from km3vo.protocols.tap.query import LANGUAGES, TapQuery, read
 from km3vo.protocols.tap.upload import Reference
 from km3vo.service import Service
 
@@ -38,9 +40,6 @@ def router(running: Service, prefix: str, page: ErrorPage) -> APIRouter:
                 return RedirectResponse(f"{service}/capabilities", status_code=303)
             query = read(limits, parameters, request.headers.get("accept", ""))
             user = user_of(request)
-            lanes = running.lanes[user.audience]
-            expected = await expected_seconds(running, query, user.audience)
-            long = expected is not None and expected > limits.short_seconds
 
             async def opened(reference: Reference) -> BinaryIO:
                 return upload.inline(parameters, reference)
@@ -49,15 +48,13 @@ def router(running: Service, prefix: str, page: ErrorPage) -> APIRouter:
                 query.uploads, limits, opened, lambda count: share_of(request, running).reserve(count)
             )
             execution = Execution(
-                running, query, user, asked_url(request, running.settings), limits.sync_seconds, files, long=long
+                running, query, user, asked_url(request, running.settings), limits.sync_seconds, files
             )
             try:
-                turn = await turn_of(request, lanes.long if long else lanes.short, user)
+                turn = await _turn(running, request, query, user, execution)
             except BaseException:
                 execution.close()
                 raise
-            if not long:
-                execution.outlived = moving(turn, lanes.long, lambda: execution)
             try:
                 result = await unless_gone(request, running.writers, execution.start, execution.cancel)
             except BaseException:
@@ -86,6 +83,21 @@ def router(running: Service, prefix: str, page: ErrorPage) -> APIRouter:
         openapi_extra=PARAMETERS,
     )
     return routes
+
+
+async def _turn(running: Service, request: Request, query: TapQuery, user: User, execution: Execution) -> Turn:
+    """A turn for a query: one for long work if one is free. Only where there is none need the planner be asked in which
+    lane the query belongs, which takes longer than many a query.
+    """
+    lanes = running.lanes[user.audience]
+    turn = lanes.long.take_now(client_of(request, user))
+    if turn is None:
+        expected = await expected_seconds(running, query, user.audience)
+        execution.long = expected is not None and expected > running.settings.limits.short_seconds
+        turn = await turn_of(request, lanes.long if execution.long else lanes.short, user)
+    if not execution.long:
+        execution.outlived = moving(turn, lanes.long, lambda: execution)
+    return turn
 
 
 PARAMETERS = {
