@@ -37,7 +37,7 @@ from tests.support.server import Server
 pytestmark = pytest.mark.slow
 
 BLOCKS, ROUNDS = 30, 5
-JOBS = 16
+JOBS = 8
 IN_A_CONE = "SELECT * FROM lab.events WHERE 1 = CONTAINS(POINT(ra, dec), CIRCLE({}))"
 ASKED: dict[str, dict[str, str]] = {
     "count": {"METHOD": "count", "SCRAMBLES": "100"},

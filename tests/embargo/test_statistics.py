@@ -187,3 +187,13 @@ def test_estimates_do_not_tell_whether_a_load_was_open_at_a_release(filled: Data
         admin.execute("UPDATE pg_class SET relallvisible = relpages WHERE relname = 'events_public'")
     assert plans(ours) == seen
     assert plans(others) != weaker  # so that we know that this can see
+
+
+def test_the_planner_knows_of_a_load_while_its_rows_are_checked(filled: Database) -> None:
+    """Of a partition that releases have emptied it expects one row, and would compare each new one with all others."""
+    figures = "SELECT reltuples FROM pg_class WHERE oid = 'lab.events_embargo'::regclass"
+    with filled.connect(OWNER, autocommit=True) as owner:
+        owner.execute("ANALYZE lab.events_embargo")
+        assert owner.execute(figures).fetchone() == (0,)
+        load(filled, "h", MORE, "2090-01-01")
+        assert owner.execute(figures).fetchone() == (MORE,)
