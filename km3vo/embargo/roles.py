@@ -38,7 +38,10 @@ SETTINGS = {
     UPLOAD: QUIET | {"timezone": "UTC", "search_path": "public", "synchronous_commit": "off"},
 }
 
-# Logins belong to the whole server: two who set up databases on it would trip over each other.
+# Logins belong to the whole server: two who set up databases on it would trip over each other. Advisory locks do not
+# reach beyond a database, the lock of the logins' table does, which a superuser may take.
+MAY_LOCK = "SELECT has_table_privilege('pg_catalog.pg_authid', 'UPDATE')"
+LOCK = "LOCK TABLE pg_catalog.pg_authid IN SHARE ROW EXCLUSIVE MODE"
 WAIT = "SELECT pg_advisory_xact_lock(20304)"
 EXISTS = "SELECT FROM pg_roles WHERE rolname = %s"
 # Whether this administrator may see which logins have passwords, which needs a superuser; and whether one has none.
@@ -61,7 +64,7 @@ def ensure(connection: psycopg.Connection, database: Database, *, new_passwords:
     Raises:
         SetupError: the logins have passwords that are not of this home.
     """
-    connection.execute(WAIT)
+    _wait(connection)
     if not new_passwords and _is_foreign(connection, database):
         raise SetupError(
             "the logins of this PostgreSQL server have passwords from another KM3VO_HOME, and a service there would "
@@ -71,6 +74,11 @@ def ensure(connection: psycopg.Connection, database: Database, *, new_passwords:
     for login in LOGINS:
         _ensure(connection, login, "LOGIN NOINHERIT", database.password(login), SETTINGS[login])
     _ensure(connection, OBSERVERS, "NOLOGIN NOINHERIT", None, {})
+
+
+def _wait(connection: psycopg.Connection) -> None:
+    """Let whoever changes the logins just now come to an end."""
+    connection.execute(LOCK if connection.execute(MAY_LOCK).fetchone() == (True,) else WAIT)
 
 
 def _is_foreign(connection: psycopg.Connection, database: Database) -> bool:
@@ -91,7 +99,7 @@ def _is_foreign(connection: psycopg.Connection, database: Database) -> bool:
 
 def ensure_observer(connection: psycopg.Connection, database: Database, login: str) -> None:
     """Create the login of one observer, or renew its password and settings. ``connection`` is the administrator's."""
-    connection.execute(WAIT)
+    _wait(connection)
     _ensure(connection, login, "LOGIN INHERIT", database.password(login), OUTSIDER_SETTINGS)
     connection.execute(sql.SQL(JOIN).format(observers=sql.Identifier(OBSERVERS), login=sql.Identifier(login)))
 
@@ -121,4 +129,5 @@ def lock_down(connection: psycopg.Connection) -> None:
 
     ``connection`` belongs to the administrator and is left uncommitted.
     """
+    _wait(connection)
     connection.execute(resources.files(__package__).joinpath("lockdown.sql").read_text())

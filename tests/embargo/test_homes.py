@@ -31,3 +31,16 @@ def test_logins_without_passwords_get_some(published: Database) -> None:
         admin.execute("ALTER ROLE km3vo_service PASSWORD NULL")
         roles.ensure(admin, other)
         admin.rollback()
+
+
+def test_two_databases_are_set_up_one_after_the_other(published: Database, empty_database: str) -> None:
+    """They share the logins, and PostgreSQL says "tuple concurrently updated" to whoever changes one at once."""
+    other = Database(empty_database, published.passwords)
+    with published.connect() as first, other.connect() as second:
+        roles.ensure(first, published)
+        second.execute("SET lock_timeout = '100ms'")
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            roles.ensure(second, other)
+        first.commit()
+        second.rollback()
+        roles.ensure(second, other)

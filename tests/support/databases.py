@@ -30,6 +30,7 @@ def make_template(cluster: Cluster) -> None:
     """Make the database that others are copied from: with pgSphere and statistics, and nothing else."""
 
     def fill(conninfo: str) -> None:
+        read_passwords(cluster.folder)  # makes them, of which two workers would each make their own
         with psycopg.connect(conninfo) as inside:
             pgsphere.ensure(inside)
             functions.ensure(inside)
