@@ -86,12 +86,16 @@ def test_bodies_of_any_kind(server: Server, path: str, kind: str, body: bytes) -
     assert answer.status_code < 500, answer.text
 
 
+# The cones of all tables have the same routes; those of one are asked.
+SAME = "__system__|/scs/(?!ant20_01)"
+
+
 def test_the_openapi_description_leads_to_no_failure(server: Server, tmp_path: Path) -> None:
     """schemathesis asks for all that is described, with values at and beyond the edges of it."""
     command = [
         str(Path(sys.executable).with_name("schemathesis")), "run", f"{server.url}/openapi.json",
         "--checks", "not_a_server_error", "--phases", "coverage,fuzzing", "--max-examples", "10",
-        "--request-timeout", "60", "--exclude-path-regex", "__system__", "--seed", "1",
+        "--request-timeout", "10", "--exclude-path-regex", SAME, "--seed", "1", "--workers", "8",
     ]  # fmt: skip
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-1000:]
