@@ -54,8 +54,13 @@ def test_an_independent_engine_agrees(ours: psycopg.Connection, theirs: duckdb.D
 
 
 def _agree(ours: psycopg.Connection, theirs: duckdb.DuckDBPyConnection, query: Query, name: str) -> bool:
-    wanted = [list(map(reading.plain, row)) for row in theirs.execute(query.duck).fetchall()]
     translation = translate(query.adql, sky.TABLES)
+    try:
+        wanted = [list(map(reading.plain, row)) for row in theirs.execute(query.duck).fetchall()]
+    except duckdb.OutOfRangeException:  # a pixel of order 29 times 4
+        with pytest.raises(psycopg.errors.NumericValueOutOfRange):
+            ours.execute(translation.sql.encode())
+        return False
     rows = ours.execute(translation.sql.encode()).fetchall()
     columns = translation.columns
     cells = list(zip(*rows, strict=True)) or [()] * len(columns)

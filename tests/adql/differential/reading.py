@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 import warnings
 from collections.abc import Callable
 from datetime import datetime
@@ -21,6 +22,8 @@ from km3vo.column import Column
 
 Cells = list[list[Any]]
 Said = list[dict[str, str | None]]  # unit, ucd, frame and timeorigin of each column, or nothing
+
+_ARRAYS = re.compile(r',"subtype":"[^"]*"')
 
 
 def read(document: bytes, name: str, columns: tuple[Column, ...]) -> tuple[Cells, Said]:
@@ -81,7 +84,10 @@ def _fits(document: bytes, columns: tuple[Column, ...]) -> tuple[Cells, Said]:
 
 
 def _ecsv(document: bytes, columns: tuple[Column, ...]) -> tuple[Cells, Said]:
-    table = Table.read(document.decode(), format="ascii.ecsv")
+    text = document.decode()
+    if text.rstrip("\n").rpartition("\n")[0].rpartition("\n")[2].startswith("#"):
+        text = _ARRAYS.sub("", text)  # astropy 8.0 cannot read arrays of one length in a table without rows
+    table = Table.read(text, format="ascii.ecsv")
     said: Said = []
     for name in table.colnames:
         column = table[name]
