@@ -31,10 +31,9 @@ def open_fits(content: Content, note: Note, options: Options) -> Opened:
         ReadError: it is not a FITS file, has no table, it is not clear which is meant, or rows are missing.
     """
     file = content.seekable()
-    hdu = _chosen(file, options)
+    primary, hdu = _chosen(file, options)
     marks = Marks()
-    status = hdu.text("QSTATUS")
-    marks.start("QUERY_STATUS", status or "OK")
+    marks.start("QUERY_STATUS", hdu.text("QSTATUS") or primary.text("QSTATUS") or "OK")
     if hdu.header.get("ZTABLE") is True:
         raise ReadError("its table is compressed column by column (ZTABLE): unpack it with funpack")
     width, rows = hdu.whole("NAXIS1"), hdu.whole("NAXIS2")
@@ -64,13 +63,14 @@ def open_fits(content: Content, note: Note, options: Options) -> Opened:
     return opened
 
 
-def _chosen(file: BinaryIO, options: Options) -> Hdu:
+def _chosen(file: BinaryIO, options: Options) -> tuple[Hdu, Hdu]:
+    """The primary header and the table's."""
     found = list(hdus(file, size_of(file)))
     tables = [hdu for hdu in found if hdu.is_table]
     candidates = [Candidate(place, hdu.number, (hdu.name,)) for place, hdu in enumerate(tables)]
     chosen = tables[choose(candidates, options.table, "the FITS file").place]
     systems.inherit(chosen, found[0])
-    return chosen
+    return found[0], chosen
 
 
 def _heap(file: BinaryIO, hdu: Hdu, there: int) -> Heap:

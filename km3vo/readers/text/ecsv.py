@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -29,8 +30,9 @@ from km3vo.results import views
 
 MAGIC = b"# %ECSV"
 
-# Type of a column → datatype, and the range where that is wider.
-_TYPES: dict[str, tuple[Datatype, tuple[int, int] | None]] = {
+_Range = tuple[float, float]
+# Type of a column → datatype, and the range of finite numbers where that is wider.
+_TYPES: dict[str, tuple[Datatype, _Range | None]] = {
     "bool": ("boolean", None),
     "int8": ("short", (-128, 127)),
     "int16": ("short", None),
@@ -40,7 +42,7 @@ _TYPES: dict[str, tuple[Datatype, tuple[int, int] | None]] = {
     "uint16": ("int", (0, 2**16 - 1)),
     "uint32": ("long", (0, 2**32 - 1)),
     "uint64": ("long", (0, 2**64 - 1)),
-    "float16": ("float", None),
+    "float16": ("float", (-65504, 65504)),
     "float32": ("float", None),
     "float64": ("double", None),
     "float128": ("double", None),
@@ -122,6 +124,7 @@ class _Type:
     def __init__(self, entry: dict[str, Any]) -> None:
         subtype = _SUBTYPE.fullmatch(str(entry.get("subtype", "")))
         name = subtype[1] if subtype else str(entry.get("datatype"))
+        self.name = name
         self.range = _TYPES[name][1]
         self.unsigned = name == "uint64"
 
@@ -182,17 +185,24 @@ def _cells(declared: FileColumn, type_: _Type, texts: pa.Array, place: Place) ->
     if column.is_string:
         return texts
     if is_array(column):
-        return _arrays(column, texts, place)
+        return _arrays(column, type_, texts, place)
     if type_.unsigned:
         return _unsigned(texts, place)
     cells = from_texts(column, texts, _GRAMMAR, place)
     if type_.range is None:
         return cells
     low, high = type_.range
-    outside = pc.fill_null(pc.or_(pc.less(cells, low), pc.greater(cells, high)), False)
-    for index in np.flatnonzero(outside.to_numpy(zero_copy_only=False)).tolist():
-        place.tell(index, texts[index].as_py(), f"is not a whole number from {low} to {high}")
-    return pc.if_else(outside, None, cells)
+    outside = _outside(type_.range, cells)
+    what = "a number" if pa.types.is_floating(cells.type) else "a whole number"
+    for index in np.flatnonzero(outside).tolist():
+        place.tell(index, texts[index].as_py(), f"is not {what} from {low} to {high}")
+    return pc.if_else(pa.array(outside), None, cells)
+
+
+def _outside(range_: _Range, numbers: pa.Array) -> npt.NDArray[np.bool_]:
+    """Which numbers are finite and beyond a range."""
+    beyond = pc.and_(pc.is_finite(numbers), pc.or_(pc.less(numbers, range_[0]), pc.greater(numbers, range_[1])))
+    return np.asarray(pc.fill_null(beyond, False).to_numpy(zero_copy_only=False))
 
 
 def _unsigned(texts: pa.Array, place: Place) -> pa.Array:
@@ -208,7 +218,7 @@ def _unsigned(texts: pa.Array, place: Place) -> pa.Array:
     return pa.array(values, pa.uint64())
 
 
-def _arrays(column: Column, texts: pa.Array, place: Place) -> pa.Array:
+def _arrays(column: Column, type_: _Type, texts: pa.Array, place: Place) -> pa.Array:
     """Arrays of JSON: those in one dimension all at once, others one by one."""
     if not len(texts):
         return pa.array([], stored_type(column))
@@ -222,13 +232,15 @@ def _arrays(column: Column, texts: pa.Array, place: Place) -> pa.Array:
     tokens = pc.if_else(pc.equal(tokens, "null"), None, tokens)
     values, bad = scalars(column.datatype, tokens, _GRAMMAR)
     bad |= pc.fill_null(pc.equal(tokens, ""), False).to_numpy(zero_copy_only=False)
+    if type_.range is not None:
+        bad |= _outside(type_.range, values)
     counts = views.lengths(parts)
     found = lists(values.cast(item_type(column)), counts, absent(texts))
     wrong = wrong_sizes(column, found) | ~pc.fill_null(plain, True).to_numpy(zero_copy_only=False)
     if bad.any():
         wrong[np.repeat(np.arange(len(texts)), counts)[bad]] = True
     for index in np.flatnonzero(wrong).tolist():
-        place.tell(index, texts[index].as_py(), f"is not an array of {column.arraysize or '1'} in JSON")
+        place.tell(index, texts[index].as_py(), f"is not an array of {column.arraysize or '1'} {type_.name} in JSON")
     return pc.if_else(pa.array(wrong), None, found) if wrong.any() else found
 
 
