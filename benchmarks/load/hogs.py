@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gzip
 import json
 import os
 import socket
 import sys
 import time
 from collections.abc import Awaitable, Callable
-from functools import partial
+from functools import cache, partial
 from urllib.parse import urlencode
 
 from benchmarks.load.asking import Asking
@@ -37,6 +38,7 @@ class Hogs(Asking):
             "all-sky cones": (60, 1.0, self._all_sky),
             "slow readers": (200, 1.0, self._read_slowly),
             "uploads": (50, 1.0, self._upload),
+            "packed uploads": (4, 10.0, self._packed_upload),
             "long headers": (1, 10.0, self._long_header),
             "long bodies": (1, 10.0, self._long_body),
         }
@@ -60,11 +62,18 @@ class Hogs(Asking):
         return await self.get(_called("all-sky cones"), address, "/scs/icecube/ps3yr?RA=0&DEC=0&SR=180")
 
     async def _upload(self, address: str) -> int:
+        return await self._send("uploads", address, TABLE)
+
+    async def _packed_upload(self, address: str) -> int:
+        """Less than a megabyte that becomes 470 when it is unpacked."""
+        return await self._send("packed uploads", address, packed())
+
+    async def _send(self, kind: str, address: str, table: bytes) -> int:
         fields = {"LANG": "ADQL", "QUERY": "SELECT COUNT(*) FROM TAP_UPLOAD.t", "UPLOAD": "t,param:t"}
         parts = [f'--b\r\nContent-Disposition: form-data; name="{k}"\r\n\r\n{v}\r\n' for k, v in fields.items()]
         head = "".join(parts) + '--b\r\nContent-Disposition: form-data; name="t"; filename="t.csv"\r\n\r\n'
-        body = head.encode() + TABLE + b"\r\n--b--\r\n"
-        return (await self.ask(_called("uploads"), address, "/tap/sync", body, "multipart/form-data; boundary=b"))[0]
+        body = head.encode() + table + b"\r\n--b--\r\n"
+        return (await self.ask(_called(kind), address, "/tap/sync", body, "multipart/form-data; boundary=b"))[0]
 
     async def _long_header(self, address: str) -> int:
         asked = self.ask(_called("long headers"), address, "/tap/availability", Cookie="x" * MANY_BYTES)
@@ -90,7 +99,16 @@ class Hogs(Asking):
         return 0
 
 
-KINDS = ("long jobs", "long queries", "all-sky cones", "slow readers", "uploads", "long headers", "long bodies")
+KINDS = (
+    "long jobs", "long queries", "all-sky cones", "slow readers", "uploads", "packed uploads", "long headers",
+    "long bodies",
+)  # fmt: skip
+
+
+@cache
+def packed() -> bytes:
+    """Rows of zeros, packed."""
+    return gzip.compress(b"a\n" + b"0\n" * 235_000_000, compresslevel=6)
 
 
 def _called(kind: str) -> str:
@@ -101,6 +119,8 @@ def main() -> None:
     """Ask, and print."""
     port, seconds, *chosen = sys.argv[1:]
     os.nice(5)  # other machines would do this work
+    if "packed uploads" in chosen:
+        packed()  # takes seconds
     hogs = Hogs(int(port), time.monotonic() + float(seconds))
     asyncio.run(hogs.run(chosen))
     print(json.dumps({kind: met.told() for kind, met in hogs.kinds.items()}))
