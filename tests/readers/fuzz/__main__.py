@@ -77,6 +77,8 @@ def differs(table: ReadTable, file: File, content: bytes, outcomes: Outcomes) ->
     """What an independent reader finds otherwise in a file, in words; "" for nothing."""
     if file.name.endswith("05_fits_TNULL_scaled.fits") or any("turned into" in remark for remark in table.remarks):
         return ""  # astropy 8 reads scaled missing numbers as numbers, and keeps units and frames
+    if b"<BINARY" in content and re.search(rb'arraysize="[0-9x]+x\*"', content):
+        return ""  # astropy 8 counts rows of such arrays where STIL counts numbers
     try:
         cells = independent.read(content, file.kind)
     except independent.Refused as refused:
@@ -121,9 +123,13 @@ def alike(one: Any, other: Any) -> bool:
         return True
     if isinstance(other, str) and "\0" in other:
         return True
+    if isinstance(one, str) and not isinstance(other, str) and one[:1] in "[{":  # objects in JSON are texts here
+        known = json.loads(one)
+        return alike(known, other) or (not known and other is None)
     if isinstance(one, str | None) and isinstance(other, str | None):
         written = (other or "").strip()
-        return (one or "").strip() in (written, f"{written}T00:00:00")  # a day is its midnight
+        # A day is its midnight, and times are kept to the microsecond.
+        return (one or "").strip() in (written, f"{written}T00:00:00") or _moment(one or "") == _moment(written)
     if isinstance(other, list) and len(other) == 1 and not isinstance(one, list):
         return alike(one, other[0])
     if isinstance(one, list) and isinstance(other, list):
@@ -131,7 +137,14 @@ def alike(one: Any, other: Any) -> bool:
     if isinstance(one, float) and isinstance(other, float):
         # A list of floats that astropy keeps in double precision.
         return one == other or (one != one and other != other) or one == float(np.float32(other))
+    if one is None and isinstance(other, float):
+        return other != other
     return bool(one == other) or (one in (None, "") and other in (None, ""))
+
+
+def _moment(text: str) -> tuple[str, int] | str:
+    found = re.fullmatch(r"([-\dT:]{19})\.(\d{1,9})", text)
+    return (found[1], round(float(f"0.{found[2]}") * 1e6)) if found else text
 
 
 def text_differs(table: ReadTable, file: File, content: bytes) -> str:
