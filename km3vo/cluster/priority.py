@@ -1,4 +1,4 @@
-"""The priority of a database process that works on something long: whoever has short work comes first.
+"""The priority of the database's processes: cone searches come before streams of rows, and those before long work.
 
 PostgreSQL has no such setting. On the same machine the kernel does it, and it goes down only: a process that was slowed
 is not used again.
@@ -13,17 +13,20 @@ import psycopg
 
 from km3vo.database.logins import Database
 
-NICE = 10  # of 19: a tenth of the processor beside somebody with the usual priority
+# Of 19; beside somebody with the usual priority these get a third and a tenth of the processor.
+STREAM = 5
+LONG = 10
 
 
-def lower(database: Database, name: str) -> None:
+def lower(database: Database, nice: int, name: str) -> None:
     """Lower the priority of the processes whose session has this ``application_name``; best effort.
 
     Args:
         database: of the embedded cluster, whose processes are on this machine.
+        nice: to what.
         name: as pg_stat_activity shows it.
     """
     with contextlib.suppress(psycopg.Error, OSError), psycopg.connect(database.admin, autocommit=True) as admin:
         asked = "SELECT pid FROM pg_catalog.pg_stat_activity WHERE application_name = %s"
         for (pid,) in admin.execute(asked, (name,)):
-            os.setpriority(os.PRIO_PROCESS, pid, NICE)
+            os.setpriority(os.PRIO_PROCESS, pid, nice)

@@ -41,9 +41,8 @@ class Database:
 
     def conninfo(self, login: str, **parameters: str | int) -> str:
         """The libpq connection string of a login; ``parameters`` add to it or override it."""
-        return make_conninfo(
-            self.admin, user=login, password=self.password(login), application_name="km3vo", **parameters
-        )
+        usual = {"user": login, "password": self.password(login), "application_name": "km3vo"}
+        return make_conninfo(self.admin, **usual | parameters)
 
     def password(self, login: str) -> str:
         """The password of a login. Observers' are made from one secret and kept nowhere."""

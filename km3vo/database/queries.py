@@ -12,7 +12,8 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
+from uuid import uuid4
 
 import adbc_driver_manager
 import adbc_driver_postgresql.dbapi as adbc
@@ -34,6 +35,21 @@ from km3vo.settings import Limits, Pools
 BATCH_BYTES = 1 << 20  # 1–2 MiB was the fastest hint for ADBC (docs/performance.md)
 
 
+class Lower(NamedTuple):
+    """What lowers the priority of the database's process that has an ``application_name``, where that can be done.
+
+    Attributes:
+        stream: below that of cone searches.
+        long: below that of streams.
+    """
+
+    stream: Callable[[str], object] = lambda name: None
+    long: Callable[[str], object] = lambda name: None
+
+
+NOBODY = Lower()
+
+
 class DatabaseReader:
     """The statements of one audience, run as its own login."""
 
@@ -43,9 +59,9 @@ class DatabaseReader:
         audience: Audience,
         pools: Pools,
         limits: Limits,
-        lower: Callable[[str], object] = lambda name: None,
+        lower: Lower = NOBODY,
     ) -> None:
-        """``lower`` lowers the priority of the database's process that has the ``application_name``, if it can."""
+        """``lower``: how the priority of the database's processes is lowered."""
         self.limits = limits
         self._lower = lower
         login = LOGIN[audience]
@@ -57,7 +73,7 @@ class DatabaseReader:
         least = pools.quick if audience in LOGIN else 0
         self._pool = Pool(quick, size=pools.quick, least=least, seconds=pools.wait_seconds)
         most = pools.streams + pools.long_streams + limits.jobs_short + limits.jobs_running
-        self._streams = StreamPool(database.conninfo(login), most, pools.wait_seconds)
+        self._streams = StreamPool(database, login, most, pools.wait_seconds, lower.stream)
         planning = database.conninfo(login, options=f"-c statement_timeout={planner.PLAN_SECONDS}s")
         self._planner = Planner(planning) if audience in LOGIN else None
         self._watchdog = _Watchdog()
@@ -141,7 +157,7 @@ class DatabaseReader:
             snapshot=snapshot,
             name=f"km3vo {name}"[:63],  # PostgreSQL cuts names there
             long=long,
-            lower=self._lower,
+            lower=self._lower.long,
             short_seconds=self.limits.short_seconds,
             outlived=outlived,
         )
@@ -323,9 +339,14 @@ class RowStream:
 class StreamPool:
     """ADBC connections, opened when first needed (59 ms each) and kept: ``most`` at once."""
 
-    def __init__(self, conninfo: str, most: int, wait_seconds: float) -> None:
+    def __init__(
+        self, database: Database, login: str, most: int, wait_seconds: float, lower: Callable[[str], object]
+    ) -> None:
+        """``lower`` lowers the priority of each, by its ``application_name``."""
         self.most = most
-        self._conninfo = conninfo
+        self._database = database
+        self._login = login
+        self._lower = lower
         self._wait = wait_seconds
         self._idle: queue.LifoQueue[Any] = queue.LifoQueue()
         self._free = threading.BoundedSemaphore(most)
@@ -338,7 +359,10 @@ class StreamPool:
             with contextlib.suppress(queue.Empty):
                 if not own:
                     return self._idle.get_nowait(), False
-            return adbc.connect(self._conninfo, autocommit=True), True
+            name = f"km3vo stream {uuid4().hex}"
+            connection = adbc.connect(self._database.conninfo(self._login, application_name=name), autocommit=True)
+            self._lower(name)
+            return connection, True
         except adbc_driver_manager.Error:
             self._free.release()
             raise failures.explain("08006") from None

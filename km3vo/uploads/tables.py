@@ -135,8 +135,10 @@ def read(
 class Uploads:
     """The uploaded tables of this process."""
 
-    def __init__(self, database: Database, pools: Pools, key: Callable[[], int | None]) -> None:
-        self._pool = StreamPool(database.conninfo(UPLOAD), pools.streams, pools.wait_seconds)
+    def __init__(
+        self, database: Database, pools: Pools, key: Callable[[], int | None], lower: Callable[[str], object]
+    ) -> None:
+        self._pool = StreamPool(database, UPLOAD, pools.streams, pools.wait_seconds, lower)
         self._key = key
 
     def close(self) -> None:
