@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import ctypes
 import sys
 import warnings
 from collections.abc import AsyncIterator, Callable
@@ -11,6 +13,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import pyarrow as pa
 from fastapi import APIRouter, FastAPI, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse, Response
@@ -61,6 +64,7 @@ TAP_PREFIXES = ("/tap", "/__system__/tap/run/tap")
 
 
 SWITCH_SECONDS = 0.0005
+M_ARENA_MAX = -8  # of mallopt(3)
 
 
 def create_app(
@@ -95,6 +99,7 @@ def create_app(
         )
         # Threads that read and write tables keep the interpreter for so long before the event loop gets it.
         sys.setswitchinterval(SWITCH_SECONDS)
+        _spare_memory()
         await running.open()
         await workers.open()
         running.schedule.every(
@@ -141,6 +146,15 @@ def create_app(
     app.router.default = routing.Slashes(app.router, settings)
     app.openapi = _described(app)  # type: ignore[method-assign]
     return app
+
+
+def _spare_memory() -> None:
+    """Keep less of what large answers and uploads have taken (docs/operation.md): Arrow's own pool and malloc's arenas,
+    of which each thread gets another, gave little of it back.
+    """
+    pa.set_memory_pool(pa.system_memory_pool())
+    with contextlib.suppress(AttributeError):  # glibc has it
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 2)
 
 
 def _described(app: FastAPI) -> Callable[[], dict[str, Any]]:
