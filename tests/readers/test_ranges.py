@@ -41,6 +41,7 @@ def test_the_primary_header_may_say_that_rows_are_missing() -> None:
     primary = fits.PrimaryHDU()
     primary.header["QSTATUS"] = "OVERFLOW"
     table = fits.BinTableHDU.from_columns([fits.Column("x", "J", array=np.arange(3))])
+    table.header["QSTATUS"] = "OK"
     written = io.BytesIO()
     fits.HDUList([primary, table]).writeto(written)
     with pytest.raises(IncompleteError, match="cut off at a limit"):

@@ -33,7 +33,8 @@ def open_fits(content: Content, note: Note, options: Options) -> Opened:
     file = content.seekable()
     primary, hdu = _chosen(file, options)
     marks = Marks()
-    marks.start("QUERY_STATUS", hdu.text("QSTATUS") or primary.text("QSTATUS") or "OK")
+    for header in (primary, hdu):
+        marks.start("QUERY_STATUS", header.text("QSTATUS") or "OK")
     if hdu.header.get("ZTABLE") is True:
         raise ReadError("its table is compressed column by column (ZTABLE): unpack it with funpack")
     width, rows = hdu.whole("NAXIS1"), hdu.whole("NAXIS2")
