@@ -18,7 +18,7 @@ from km3vo.database import cones
 from km3vo.database.audiences import Audience
 from km3vo.database.cones import Asked, Cone
 from km3vo.database.queries import DatabaseReader, RowStream
-from km3vo.database.turns import Lanes, Turn, Turns
+from km3vo.database.turns import Lanes, Turn
 from km3vo.embargo import partitions
 from km3vo.errors import Km3voError, ParameterError
 from km3vo.identity.user import User
@@ -140,7 +140,11 @@ class ConeSearch:
 
         Both take as long as a small cone.
         """
-        turn = await _turn(request, self.running.lanes[user.audience].wide, user, written)
+        try:
+            turn = await work.turn_of(request, self.running.lanes[user.audience].wide, user)
+        except BaseException:
+            written.close()
+            raise
         try:
             return await work.while_there(request, written)
         finally:
@@ -154,7 +158,11 @@ class ConeSearch:
                 return await written
             finally:
                 turns.give_back(client)
-        turn = await _turn(request, turns, user, written)
+        try:
+            turn = await turns.take(client)  # with no ear for the client's leaving, which takes as long as the search
+        except BaseException:
+            written.close()
+            raise
         try:
             return await written
         finally:
@@ -203,15 +211,6 @@ def router(running: Service) -> APIRouter:
                 openapi_extra=PARAMETERS,
             )
     return routes
-
-
-async def _turn(request: Request, turns: Turns, user: User, written: Coroutine[Any, Any, bytes]) -> Turn:
-    """A turn for a document, which is not begun when there is none. Raises as ``turn_of`` does."""
-    try:
-        return await work.turn_of(request, turns, user)
-    except BaseException:
-        written.close()
-        raise
 
 
 def _parameter(name: str, description: str, schema: dict[str, object], *, required: bool = False) -> dict[str, object]:
