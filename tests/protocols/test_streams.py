@@ -25,10 +25,10 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def impatient(published: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server that gives a query one second, and a client that reads nothing one second."""
+    """A server that gives a query one second, and a client that reads nothing three."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KM3VO_LIMITS_SYNC_SECONDS", "1")
-        patch.setenv("KM3VO_LIMITS_IDLE_CLIENT_SECONDS", "1")
+        patch.setenv("KM3VO_LIMITS_IDLE_CLIENT_SECONDS", "3")
         with serve(published, tmp_path_factory.mktemp("home")) as server:
             assert server.settings.limits.sync_seconds == 1
             yield server

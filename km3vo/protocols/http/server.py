@@ -24,6 +24,7 @@ HEAD_SECONDS = 20.0  # from the connection, or from the first byte of a later re
 KEEP_SECONDS = 15  # between two requests
 LINGER_SECONDS = 1.0  # after a refusal, so that whoever is still sending can read it
 REST_BYTES = 64 * 2**20  # of a body that nobody wants any more, since its request was answered
+UNSENT_BYTES = 2**17  # of an answer that the kernel takes before the client does
 
 
 class LimitedProtocol(HttpToolsProtocol):
@@ -43,6 +44,8 @@ class LimitedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first request."""
         super().connection_made(transport)
+        # Else the kernel takes 4 MB and asks for more when a third of it is gone: a slow client seems to read nothing.
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
         self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
