@@ -22,6 +22,7 @@ from km3vo.publishing.upgrade import upgrade
 from tests.embargo.differential.pair import Pair
 from tests.embargo.differential.servers import crowd, fill, hide, served, sizes
 from tests.embargo.lab import PASSWORDS, SCHEMAS, copy
+from tests.support.server import Server
 
 
 @pytest.fixture(scope="session")
@@ -141,6 +142,17 @@ def crowded(new_published: Callable[[], Database], own_cluster: Cluster) -> list
         with one.connect(OWNER, autocommit=True) as owner:
             owner.execute("VACUUM ANALYZE")
     return [bare, twin, loaded]
+
+
+@pytest.fixture
+def crowded_servers(crowded: list[Database], tmp_path: Path, catalog: Catalog) -> Iterator[list[Server]]:
+    """A server on each."""
+    with (
+        served(crowded[0], tmp_path / "a", catalog) as bare,
+        served(crowded[1], tmp_path / "b", catalog) as twin,
+        served(crowded[2], tmp_path / "c", catalog) as loaded,
+    ):
+        yield [bare, twin, loaded]
 
 
 @pytest.fixture

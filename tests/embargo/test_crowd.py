@@ -8,15 +8,12 @@ server without embargoed events, its twin, and the one that has them.
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from statistics import median
 
 import pytest
 from click.testing import CliRunner
 
-from km3vo.catalog.model import Catalog
 from km3vo.commands.main import main
 from km3vo.correlation import question as questions
 from km3vo.correlation.mapfiles import FILES
@@ -30,7 +27,7 @@ from tests.embargo.differential import builds, routes, skies
 from tests.embargo.differential.actions import Sides
 from tests.embargo.differential.client import Client
 from tests.embargo.differential.pair import Pair
-from tests.embargo.differential.servers import served
+from tests.embargo.differential.timing import told_apart
 from tests.embargo.lab import SCHEMAS
 from tests.support.server import Server
 
@@ -52,20 +49,9 @@ ASKED: dict[str, dict[str, str]] = {
 
 
 @pytest.fixture
-def servers(crowded: list[Database], tmp_path: Path, catalog: Catalog) -> Iterator[list[Server]]:
-    """Without, without, and with embargoed events."""
-    with (
-        served(crowded[0], tmp_path / "a", catalog) as bare,
-        served(crowded[1], tmp_path / "b", catalog) as twin,
-        served(crowded[2], tmp_path / "c", catalog) as loaded,
-    ):
-        yield [bare, twin, loaded]
-
-
-@pytest.fixture
-def pair(servers: list[Server]) -> Iterator[Pair]:
+def pair(crowded_servers: list[Server]) -> Iterator[Pair]:
     """The first and the last."""
-    both = Pair(servers[0], servers[2])
+    both = Pair(crowded_servers[0], crowded_servers[2])
     yield both
     both.close()
 
@@ -120,33 +106,14 @@ def reading(running: Service) -> None:
     events_in(ask(query("lab.events", "")), "lab.events")
 
 
-def told_apart(work: Callable[[int], None], blocks: int, rounds: int) -> tuple[float, float]:
-    """(noise, difference) in seconds, as test_timing.py measures them."""
-    for place in range(3):
-        work(place)
-    equal, unequal = [], []
-    for block in range(blocks):
-        times: list[list[float]] = [[], [], []]
-        for one in range(rounds):
-            for turn in range(3):
-                place = (turn + one + block) % 3  # nobody is always asked first
-                began = time.perf_counter()
-                work(place)
-                times[place].append(time.perf_counter() - began)
-        bare, twin, loaded = map(median, times)
-        equal.append(abs(bare - twin))
-        unequal.append(loaded - (bare + twin) / 2)
-    return sorted(equal)[int(0.95 * blocks)], abs(median(unequal))
-
-
-def test_reading_takes_as_long(servers: list[Server]) -> None:
-    running = [server.app.state.service for server in servers]
+def test_reading_takes_as_long(crowded_servers: list[Server]) -> None:
+    running = [server.app.state.service for server in crowded_servers]
     noise, difference = told_apart(lambda place: reading(running[place]), BLOCKS, ROUNDS)
     assert difference < noise, f"{difference * 1e3:.3f} ms between them, {noise * 1e3:.3f} ms between equals"
 
 
-def test_jobs_take_as_long(servers: list[Server]) -> None:
-    clients = [Client(server.settings.port) for server in servers]
+def test_jobs_take_as_long(crowded_servers: list[Server]) -> None:
+    clients = [Client(server.settings.port) for server in crowded_servers]
 
     def work(place: int) -> None:
         assert skies.ended(clients[place], skies.begun(clients[place], {"METHOD": "count"})) == "COMPLETED"
@@ -170,8 +137,8 @@ def test_a_share_in_a_correlation_or_a_map_would_show(pair: Pair, monkeypatch: p
     assert any("events.fits" in one for one in skies.mapped(pair))
 
 
-def test_rows_that_are_read_would_take_longer(servers: list[Server]) -> None:
-    running = [server.app.state.service for server in servers]
+def test_rows_that_are_read_would_take_longer(crowded_servers: list[Server]) -> None:
+    running = [server.app.state.service for server in crowded_servers]
 
     def as_member(place: int) -> None:
         gather(questions.read(routes.CORRELATION), running[place].published, asking(running[place], "member", 60))
