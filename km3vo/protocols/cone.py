@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
 from typing import Any
 
@@ -140,11 +140,7 @@ class ConeSearch:
 
         Both take as long as a small cone.
         """
-        try:
-            turn = await work.turn_of(request, self.running.lanes[user.audience].wide, user)
-        except BaseException:
-            written.close()
-            raise
+        turn = await _turn(work.turn_of(request, self.running.lanes[user.audience].wide, user), written)
         try:
             return await work.while_there(request, written)
         finally:
@@ -158,11 +154,8 @@ class ConeSearch:
                 return await written
             finally:
                 turns.give_back(client)
-        try:
-            turn = await turns.take(client)  # with no ear for the client's leaving, which takes as long as the search
-        except BaseException:
-            written.close()
-            raise
+        # With no ear for the client's leaving, which takes as long as the search.
+        turn = await _turn(turns.take(client), written)
         try:
             return await written
         finally:
@@ -215,6 +208,15 @@ def router(running: Service) -> APIRouter:
 
 def _parameter(name: str, description: str, schema: dict[str, object], *, required: bool = False) -> dict[str, object]:
     return {"name": name, "in": "query", "required": required, "description": description, "schema": schema}
+
+
+async def _turn(turn: Awaitable[Turn], written: Coroutine[Any, Any, bytes]) -> Turn:
+    """The turn for a document, which is not begun when there is none. Raises what the wait for the turn raises."""
+    try:
+        return await turn
+    except BaseException:
+        written.close()
+        raise
 
 
 PARAMETERS = {
