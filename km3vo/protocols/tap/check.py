@@ -12,7 +12,7 @@ from km3vo.errors import Km3voError
 from km3vo.protocols.dali.forms import read_parameters
 from km3vo.protocols.dali.work import in_thread
 from km3vo.protocols.http.authentication import user_of
-from km3vo.protocols.tap.execution import expected_seconds
+from km3vo.protocols.tap.execution import expected_seconds, is_long
 from km3vo.protocols.tap.mistakes import described
 from km3vo.protocols.tap.query import TapQuery, read
 from km3vo.service import Service
@@ -65,4 +65,4 @@ def _class(running: Service, seconds: float | None) -> str | None:
         return None
     if seconds < 1:
         return "at once"
-    return "seconds" if seconds <= running.settings.limits.short_seconds else "minutes"
+    return "minutes" if is_long(running.settings.limits, seconds) else "seconds"

@@ -24,6 +24,7 @@ from km3vo.protocols.dali.work import in_thread
 from km3vo.protocols.tap.query import STANDARD, TapQuery
 from km3vo.results.stream import Info, Result
 from km3vo.service import AUDIENCES, Service
+from km3vo.settings import Limits
 from km3vo.uploads import tables
 from km3vo.uploads.tables import Upload
 
@@ -191,6 +192,11 @@ class Execution:
     def _check(self) -> None:
         if self._cancelled:
             raise failures.explain("57014")
+
+
+def is_long(limits: Limits, expected: float | None) -> bool:
+    """Whether work of so many seconds is long; what nobody can tell is short until it has outlived that."""
+    return expected is not None and expected > limits.short_seconds
 
 
 async def expected_seconds(

@@ -13,7 +13,7 @@ from km3vo.jobs.job import Job, Lane
 from km3vo.jobs.runner import Kind, Outcome
 from km3vo.protocols.dali.parameters import Parameters
 from km3vo.protocols.tap import upload
-from km3vo.protocols.tap.execution import Execution, expected_seconds
+from km3vo.protocols.tap.execution import Execution, expected_seconds, is_long
 from km3vo.protocols.tap.query import TapQuery, read
 from km3vo.results.stream import Result
 from km3vo.service import Service
@@ -31,7 +31,7 @@ async def expected(running: Service, audience: Audience, pairs: Sequence[tuple[s
         seconds = await expected_seconds(running, read(limits, Parameters(list(pairs))), audience)
     except Km3voError:
         return "short", None
-    lane: Lane = "short" if seconds is None or seconds <= limits.short_seconds else "long"
+    lane: Lane = "long" if is_long(limits, seconds) else "short"
     return lane, seconds if audience == "public" and seconds is not None and isfinite(seconds) else None
 
 

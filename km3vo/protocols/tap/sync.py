@@ -17,7 +17,7 @@ from km3vo.protocols.dali.work import client_of, moving, turn_of, unless_gone
 from km3vo.protocols.http.addresses import asked_url
 from km3vo.protocols.http.authentication import user_of
 from km3vo.protocols.tap import upload
-from km3vo.protocols.tap.execution import Execution, expected_seconds
+from km3vo.protocols.tap.execution import Execution, expected_seconds, is_long
 from km3vo.protocols.tap.mistakes import ErrorPage, error_response
 from km3vo.protocols.tap.query import LANGUAGES, TapQuery, read
 from km3vo.protocols.tap.upload import Reference
@@ -93,7 +93,7 @@ async def _turn(running: Service, request: Request, query: TapQuery, user: User,
     turn = lanes.long.take_now(client_of(request, user))
     if turn is None:
         expected = await expected_seconds(running, query, user.audience)
-        execution.long = expected is not None and expected > running.settings.limits.short_seconds
+        execution.long = is_long(running.settings.limits, expected)
         turn = await turn_of(request, lanes.long if execution.long else lanes.short, user)
     if not execution.long:
         execution.outlived = moving(turn, lanes.long, lambda: execution)
