@@ -28,9 +28,11 @@ class Turn:
 
     def move(self, to: Turns) -> bool:
         """Go on as one of other turns, if there is one free for the client just now. On the event loop."""
+        if self._ended:
+            return False
         if self._turns is to:
             return True
-        if self._ended or not to.try_take(self.client):
+        if not to.try_take(self.client):
             return False
         self._turns.give_back(self.client)
         self._turns = to

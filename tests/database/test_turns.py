@@ -101,3 +101,15 @@ def test_a_turn_of_somebody_who_left_is_not_lost() -> None:
         (await turns.take("c")).end()
 
     run(work)
+
+
+def test_a_turn_that_has_ended_does_not_move() -> None:
+    async def work() -> None:
+        short, long = (Turns(1, each=1, waiting=1, seconds=1) for _ in range(2))
+        turn = await short.take("a")
+        assert turn.move(long) and turn.move(long), "a second time there is nothing to do"
+        assert (short.held, long.held) == (0, 1)
+        turn.end()
+        assert not turn.move(long), "its connection may be somebody else's already"
+
+    run(work)
