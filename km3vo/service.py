@@ -27,7 +27,7 @@ from km3vo.cluster import priority
 from km3vo.database.audiences import Audience
 from km3vo.database.logins import SERVICE, Database
 from km3vo.database.pool import Pool, Pulse
-from km3vo.database.queries import DatabaseReader, Lower
+from km3vo.database.queries import UNCHANGED, DatabaseReader, Lower
 from km3vo.database.turns import Lanes, Turns
 from km3vo.downtime import Downtime
 from km3vo.embargo import partitions
@@ -86,7 +86,7 @@ class Service:
         # Each observer has a login, and so connections, of its own: few.
         few = settings.pools.model_copy(update={"quick": 2, "streams": 2, "long_streams": 1})
         # The processes of a server of the operator's own may be on another machine.
-        lower = Lower()
+        lower = UNCHANGED
         if not settings.database_url:
             lower = Lower(*(partial(priority.lower, database, nice) for nice in (priority.STREAM, priority.LONG)))
         self.readers = ByAudience(

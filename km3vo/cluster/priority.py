@@ -1,7 +1,7 @@
 """The priority of the database's processes: cone searches come before streams of rows, and those before long work.
 
 PostgreSQL has no such setting. On the same machine the kernel does it, and it goes down only: a process that was slowed
-is not used again.
+for long work is not used again.
 """
 
 from __future__ import annotations

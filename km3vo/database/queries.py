@@ -47,7 +47,7 @@ class Lower(NamedTuple):
     long: Callable[[str], object] = lambda name: None
 
 
-NOBODY = Lower()
+UNCHANGED = Lower()
 
 
 class DatabaseReader:
@@ -59,7 +59,7 @@ class DatabaseReader:
         audience: Audience,
         pools: Pools,
         limits: Limits,
-        lower: Lower = NOBODY,
+        lower: Lower = UNCHANGED,
     ) -> None:
         """``lower``: how the priority of the database's processes is lowered."""
         self.limits = limits
@@ -332,7 +332,7 @@ class RowStream:
             with contextlib.suppress(adbc_driver_manager.Error):
                 cursor.close()
         if connection is not None:
-            # A connection that looks at the past, or whose process has a low priority, is not for anybody else.
+            # What looks at the past, or has the priority of long work, is not for anybody else.
             self._pool.give_back(connection, broken=broken or bool(self._snapshot) or self.long)
 
 
@@ -342,7 +342,7 @@ class StreamPool:
     def __init__(
         self, database: Database, login: str, most: int, wait_seconds: float, lower: Callable[[str], object]
     ) -> None:
-        """``lower`` lowers the priority of each, by its ``application_name``."""
+        """``lower`` lowers the priority of those that are kept, by their ``application_name``."""
         self.most = most
         self._database = database
         self._login = login
@@ -361,7 +361,8 @@ class StreamPool:
                     return self._idle.get_nowait(), False
             name = f"km3vo stream {uuid4().hex}"
             connection = adbc.connect(self._database.conninfo(self._login, application_name=name), autocommit=True)
-            self._lower(name)
+            if not own:
+                self._lower(name)
             return connection, True
         except adbc_driver_manager.Error:
             self._free.release()

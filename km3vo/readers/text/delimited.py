@@ -67,25 +67,19 @@ def open_described(
     for _ in range(skip):
         plain.readline(LINE)
     quotes = delimiter != "\t"
-    if names:
-        return opened_rows(
-            Rows(Lines(plain, delimiter, quotes=quotes, first=skip + 1), delimiter, len(names), note, quotes=quotes),
-            names,
-            Grammar(loose=True),
-            content,
-            headed=False,
-        )
-    sample = plain.peek(LINE)
-    records = dialect.split(sample.decode("utf-8-sig", "backslashreplace"), delimiter)
-    if not records:
-        raise ReadError("its first line is empty, where the names of the columns should be")
-    names = tuple(name.strip() for name in records[0])
+    headed = not names
+    if headed:
+        sample = plain.peek(LINE)
+        records = dialect.split(sample.decode("utf-8-sig", "backslashreplace"), delimiter)
+        if not records:
+            raise ReadError("its first line is empty, where the names of the columns should be")
+        names = tuple(name.strip() for name in records[0])
     return opened_rows(
         Rows(Lines(plain, delimiter, quotes=quotes, first=skip + 1), delimiter, len(names), note, quotes=quotes),
         names,
         Grammar(loose=True),
         content,
-        headed=True,
+        headed=headed,
     )
 
 
