@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import os
@@ -209,3 +210,8 @@ def test_rules_and_dashboard_speak_of_figures_that_there_are() -> None:
     for file in ("alerts.yaml", "grafana.json"):
         for name in re.findall(r"km3vo_\w+", (ROOT / "docs" / "monitoring" / file).read_text()):
             assert re.sub("_(total|bucket)$", "", name) in known, f"{file} has {name}"
+
+
+def test_what_is_there_from_the_start_is_not_looked_through_again(published: Database, tmp_path: Path) -> None:
+    with serve(published, tmp_path):
+        assert gc.get_freeze_count() > 100_000

@@ -196,7 +196,7 @@ def test_protocols_tell_the_id_when_the_database_is_away(
     def away(pool: object, *waits: object, **options: object) -> Any:
         raise ConnectionLostError
 
-    monkeypatch.setattr(Pool, "_taken", away)
+    monkeypatch.setattr(Pool, "_take", away)
     monkeypatch.setattr(StreamPool, "take", away)
     answer = httpx.get(server.url + path)
     assert answer.status_code == 503 or 'name="Error"' in answer.text, answer.text

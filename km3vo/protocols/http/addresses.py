@@ -48,7 +48,7 @@ def base_url(request: Request, settings: Settings) -> str:
 
 def asked_url(request: Request, settings: Settings) -> str:
     """The whole address that was asked for, as the client knows the service: not as the header Host would have it."""
-    query = request.url.query
+    query = request.scope["query_string"].decode()
     path: str = request.scope.get(PREFIX_KEY, "") + request.scope["path"]
     return base_url(request, settings) + path + (f"?{query}" if query else "")
 
