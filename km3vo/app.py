@@ -132,6 +132,8 @@ def create_app(
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.service = running
+    cones = cone.router(running)
+    app.add_middleware(routing.Direct, routes=cones.routes)
     app.add_middleware(Compression, minimum_size=2000, compresslevel=1)
     app.add_middleware(
         Authentication,
@@ -144,7 +146,7 @@ def create_app(
     app.add_middleware(Exchanges, settings=settings)
     app.add_exception_handler(Km3voError, partial(_explain, running))
     app.add_exception_handler(HTTPException, partial(_explain, running))
-    routers = _routers(running)
+    routers = [cones, *_routers(running)]
     for router in (*routers, *map(routing.others, routers)):
         app.include_router(router)
     app.router.default = routing.Slashes(app.router, settings)
@@ -187,7 +189,7 @@ def _described(app: FastAPI) -> Callable[[], dict[str, Any]]:
 
 
 def _routers(running: Service) -> list[APIRouter]:
-    routers = [cone.router(running)]
+    routers = []
     for prefix in TAP_PREFIXES:
         routers += [
             router(running, prefix) for router in (tapplus.router, examples.router, check.router, schema.router)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Coroutine
 from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
 from fastapi import APIRouter, Request
-from fastapi.routing import APIRoute
 from starlette.responses import Response
 
 from km3vo.catalog import origin
@@ -178,17 +177,9 @@ class ConeSearch:
         return await work.unless_gone(request, self.running.writers, start, cancel)
 
 
-class _Plain(APIRoute):
-    """A route whose endpoint takes a request and gives a response, with nothing for FastAPI to find out."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """What the route calls."""
-        return self.endpoint
-
-
 def router(running: Service) -> APIRouter:
     """The routes of every table that has positions, with their aliases."""
-    routes = APIRouter(tags=["Simple Cone Search"], route_class=_Plain)
+    routes = APIRouter(tags=["Simple Cone Search"])
     for table in running.published.tables:
         if table.position is None:
             continue

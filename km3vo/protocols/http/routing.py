@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from fastapi import APIRouter, HTTPException
@@ -10,7 +11,8 @@ from fastapi.routing import APIRoute
 from starlette.datastructures import URL
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.types import Receive, Scope, Send
+from starlette.routing import BaseRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from km3vo.protocols.http.addresses import base_url
 from km3vo.protocols.http.scope import PREFIX_KEY
@@ -47,6 +49,26 @@ def _told(allowed: str) -> Any:
         raise HTTPException(405, f"{request.method} is not possible here; what is: {allowed}", {"Allow": allowed})
 
     return tell
+
+
+class Direct:
+    """Answers GET before FastAPI's own layers, where endpoints take a request and give a response (ASGI middleware).
+
+    Those layers take a fifth of a small cone search.
+    """
+
+    def __init__(self, app: ASGIApp, routes: Iterable[BaseRoute]) -> None:
+        self._app = app
+        self._routes = {route.path: route for route in routes if isinstance(route, APIRoute)}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        route = self._routes.get(scope["path"]) if scope["type"] == "http" else None
+        if route is None or scope["method"] != "GET":
+            await self._app(scope, receive, send)
+            return
+        scope["route"] = route
+        response = await route.endpoint(Request(scope, receive, send))
+        await response(scope, receive, send)
 
 
 class Slashes:
