@@ -105,7 +105,7 @@ class Service:
         self.pages = Pool(database.conninfo(SERVICE), size=2, seconds=settings.pools.wait_seconds)
         self.pulse = Pulse(database.conninfo(SERVICE))
         self.holdings = HoldingsReader(settings, published, self.pages)
-        self.downloads = DownloadFiles(settings, database, self.readers["public"])
+        self.downloads = DownloadFiles(settings, database)
         self.alerts = Alerts(self.pool)
         self.tail = Tail(database, self.alerts, settings)
         self.outgoing = Outgoing(settings, channels.read(settings), AlertTables(published))
@@ -117,7 +117,9 @@ class Service:
         self.request_quota = RequestQuota(settings.limits.requests_bytes)
         self.answers_quota = AnswersQuota(settings.answers, settings.limits.answers_bytes)
         self.schedule = Schedule()
-        self.promoter = Promoter(database, self.published.tables, lambda: self.schedule.stopping)
+        self.promoter = Promoter(
+            database, self.published.tables, lambda: self.schedule.stopping, settings.release_every
+        )
         self.schedule.every(settings.promote_seconds, "release of events", self.promoter.look)
         if settings.alerts.folder:
             folder = Folder(settings.alerts.folder, database, self.outgoing)

@@ -7,6 +7,7 @@ the first class (``KM3VO_HOME``, ``KM3VO_LIMITS_MAXREC``).
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
@@ -82,7 +83,8 @@ class Limits(BaseSettings):
     downloads_bytes: int = Field(
         64 * 2**30,
         gt=0,
-        description="Most bytes of the files of whole lists; the oldest editions go, and 1 GiB of disk stays free.",
+        description="Most bytes of the files of whole lists: what can be made again goes, the rows of editions stay, "
+        "and 1 GiB of disk stays free.",
     )
     answers_bytes: int = Field(
         8 * 2**30,
@@ -243,6 +245,13 @@ class Settings(BaseSettings):
         "ask nobody.",
     )
     promote_seconds: int = Field(60, ge=0, description="Pause between looks for events to release; 0 for never.")
+    release_hours: float = Field(
+        24,
+        ge=0,
+        le=24,
+        description="Events that are due by their latency become public together, every so many hours from midnight "
+        "(UTC), so that lists get a new edition once a day; 0 for at once.",
+    )
     skymap_seconds: int = Field(
         600,
         ge=0,
@@ -279,6 +288,11 @@ class Settings(BaseSettings):
     def oidc(self) -> Oidc:
         """How members log in."""
         return Oidc()
+
+    @property
+    def release_every(self) -> timedelta:
+        """Into which spans of time releases are gathered."""
+        return timedelta(hours=self.release_hours)
 
     @property
     def connections(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -28,6 +29,7 @@ from tests.support.server import Server, serve
 
 FOLDER = "KM3VO_TEST_CLUSTER"
 PREFIX = "km3vo-test-"
+HOME = "-home"
 
 # CI says which example fails first. To look for a smaller one takes minutes where each goes through a service.
 settings.register_profile(
@@ -45,6 +47,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         # Not below pytest's own folder: only its owner may enter that, and under root PostgreSQL is somebody else.
         os.environ[FOLDER] = tempfile.mkdtemp(prefix=PREFIX)
+        os.environ.setdefault("KM3VO_HOME", f"{os.environ[FOLDER]}{HOME}")  # for settings that name no home
     # Servers of tests make no maps beside what is tested.
     os.environ.setdefault("KM3VO_SKYMAP_SECONDS", "0")
 
@@ -55,6 +58,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         return
     own = Path(os.environ[FOLDER])
     Cluster(own, throwaway=True).destroy()
+    shutil.rmtree(f"{own}{HOME}", ignore_errors=True)
     for left in own.parent.glob(f"{PREFIX}*"):
         told = left.stat()
         if told.st_uid == os.geteuid() and time.time() - told.st_mtime > 3600:

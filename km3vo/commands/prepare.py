@@ -50,7 +50,7 @@ def prepare(settings: Settings, console: Console) -> None:
                 loads.analyze(owner, table)
         if table.release.embargoed:
             with database.connect(SERVICE, autocommit=True) as service:
-                (done,) = release.run(service, [table])
+                (done,) = release.run(service, [table], every=settings.release_every)
             if done.moved:
                 console.print(f"released {done.moved} events of {table.qualified}")
     statistics.settle(database, catalog.tables)

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 def command() -> None:
     """See, plan and decide what becomes public when.
 
-    Events become public by themselves while the service runs. Times are UTC. What is public stays public.
-    docs/embargo.md says how it works.
+    Events become public by themselves while the service runs, once a day at midnight unless KM3VO_RELEASE_HOURS says
+    otherwise. Times are UTC. What is public stays public. docs/embargo.md says how it works.
 
     \b
     What one asks and decides:
@@ -42,7 +42,7 @@ def command() -> None:
 @click.option("--clock-checked", is_flag=True, help="You looked at the clock of the database, and it is right.")
 @click.option("--by", default=getpass.getuser, show_default="your account", help="Who looked at the clock.")
 def run_(clock_checked: bool, by: str) -> None:
-    """Release what is due, now. The running service does so by itself every minute.
+    """Release what is due, now. The running service does so by itself, in daily batches (KM3VO_RELEASE_HOURS).
 
     A clock that jumped by more than a week stops all releases, here and in the service, until a person has looked at
     it and says so.
@@ -83,6 +83,7 @@ def status_() -> None:
 
     with opened() as (settings, database), database.connect(OWNER) as owner:
         known = clock.read(owner)
+        batch = settings.release_every and when(releasing.next_batch(known.clock, settings.release_every))
         tell(
             f"the clock says {when(known.clock)}; {quoted(known.checked_by)} vouched for it at {when(known.checked_at)}"
         )
@@ -95,10 +96,12 @@ def status_() -> None:
                 tell(f"  schemas/ say {one.described}; the latency was changed by command")
             tell(f"  public      {one.public}")
             tell(f"  embargoed   {one.embargoed}, of which {one.pending} wait for quality control")
-            tell(f"              {one.failed} did not pass it, and {one.due} are due")
+            waits = f"; the next batch is released at {batch}" if batch else ""
+            tell(f"              {one.failed} did not pass it, and {one.due} are due{waits}")
             tell(f"  exceptions  {one.held} held, {one.early} released early")
             tell(f"  next due    {when(one.next)}")
-            tell(f"  last run    {when(one.looked_at)}; last release {when(one.released_at)}")
+            tell(f"  public to   {when(one.looked_at)}: what was due then")
+            tell(f"  last look   {when(one.checked_at)}; last release {when(one.released_at)}")
             if one.doubled:
                 tell(f"  {one.doubled} embargoed events have identifiers that are public already: look at them")
 
@@ -230,8 +233,8 @@ def latency_(stream: str, latency: str, reason: str, by: str) -> None:
     """Change the LATENCY of a STREAM.
 
     It counts for all events that are not public yet. P2Y, P18M, P30D and PT12H are durations; with P0D the events
-    become public within a minute, with `never` they do not. The new latency holds until the description in
-    schemas/*.yaml is changed and published.
+    become public with the next batch, or by `km3vo release run`; with `never` they do not. The new latency holds until
+    the description in schemas/*.yaml is changed and published.
 
     \b
     Examples:
@@ -247,7 +250,7 @@ def latency_(stream: str, latency: str, reason: str, by: str) -> None:
     except ValueError as error:
         raise SetupError(str(error)) from None
     if latency == "immediate":
-        raise SetupError("a stream cannot become immediate; with P0D its events become public within a minute")
+        raise SetupError("a stream cannot become immediate; with P0D its events become public with the next batch")
     with opened() as (_settings, database), database.connect(OWNER) as owner:
         changed = decisions.set_latency(owner, stream, latency, reason=reason, who=by)
         tell(f"{stream}: latency {latency}; {changed} embargoed events have another release time now")

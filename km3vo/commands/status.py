@@ -45,7 +45,7 @@ def command() -> None:
         for one in state.tables:
             tell(
                 f"{one.table}: {one.public} public, {one.embargoed} embargoed ({one.pending} not checked, "
-                f"{one.failed} failed, {one.held} held, {one.due} due); looked for due ones {when(one.looked_at)}"
+                f"{one.failed} failed, {one.held} held, {one.due} due); looked for due ones {when(one.checked_at)}"
             )
         tell(f"last release: {when(state.released_at)}")
         for phase, lane, count, seconds in sorted(state.jobs):

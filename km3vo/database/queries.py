@@ -166,6 +166,33 @@ class DatabaseReader:
         return stream
 
 
+def at_moment(
+    database: Database, audience: Audience, statement: str, snapshot: str, lower: Callable[[str], object]
+) -> Iterator[pa.RecordBatch]:
+    """All rows of a statement as an audience finds them at a moment that another connection has exported.
+
+    For work of the service itself, which nobody waits for: with a low priority, which ``lower`` gives to the session of
+    a name, where that can be done.
+
+    Raises:
+        Km3voError: as ``failures.explain`` says.
+    """
+    name = f"km3vo list {uuid4().hex}"
+    try:
+        with adbc.connect(database.conninfo(LOGIN[audience], application_name=name), autocommit=True) as connection:
+            lower(name)
+            with connection.cursor() as cursor:
+                cursor.adbc_statement.set_options(**{"adbc.postgresql.batch_size_hint_bytes": str(BATCH_BYTES)})
+                cursor.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                cursor.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(snapshot)).as_string())
+                cursor.execute("SET LOCAL statement_timeout = '1h'")
+                cursor.execute(statement)
+                handle = cursor.fetch_arrow()
+                yield from AdbcRecordBatchReader._import_from_c(handle.address)
+    except adbc_driver_manager.Error as error:
+        raise failures.explain(error.sqlstate, str(error)) from None
+
+
 class RowStream:
     """The rows of a running statement. Iterate in one thread; ``cancel`` from any; always ``close``.
 

@@ -288,7 +288,7 @@ def promote(
         connection: of the service's login, in autocommit mode.
         table: the published table.
         batch: how many events are moved at once; readers are never blocked.
-        at: promote as if it were earlier; a later time counts as now.
+        at: promote as if it were earlier, but for early releases; a later time counts as now.
 
     Raises:
         psycopg.Error: with the SQLSTATEs of rule.sql.

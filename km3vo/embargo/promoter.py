@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 
 import psycopg
 
 from km3vo.catalog.model import Table
 from km3vo.database.logins import SERVICE, Database
 from km3vo.embargo import clock, release, statistics
+from km3vo.embargo.release import AT_ONCE
 from km3vo.errors import Km3voError
 
 log = logging.getLogger(__name__)
@@ -26,12 +28,21 @@ class Promoter:
     """
 
     def __init__(
-        self, database: Database, tables: Sequence[Table], stopping: Callable[[], bool] = lambda: False
+        self,
+        database: Database,
+        tables: Sequence[Table],
+        stopping: Callable[[], bool] = lambda: False,
+        every: timedelta = AT_ONCE,
     ) -> None:
-        """``stopping`` says whether to end after the batch that is under way."""
+        """
+        Args:
+            stopping: says whether to end after the batch that is under way.
+            every: as in ``release.run``.
+        """
         self._database = database
         self._tables = [table for table in tables if table.release.embargoed]
         self._stopping = stopping
+        self._every = every
         self._connection: psycopg.Connection | None = None
         self._ours = False
         self.clock_is_trusted = True  # until a look finds that it is not
@@ -70,7 +81,7 @@ class Promoter:
             if self._stopping():
                 break
             try:
-                done = release.run(connection, [table])[0]
+                done = release.run(connection, [table], every=self._every)[0]
             except Km3voError as error:
                 failures.append(error)
                 continue

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -21,6 +21,7 @@ from km3vo.embargo import clock, partitions
 from km3vo.embargo.partitions import Promotion
 from km3vo.errors import ConflictError, Km3voError, NotFoundError, SetupError, UnavailableError
 
+AT_ONCE = timedelta()
 BUSY_SECONDS = 30  # so long a promotion of somebody else's, a batch at a time, is waited for
 CLOCK = "nobody has found the clock of the database right for a day, and nothing was released: see `km3vo release run`"
 
@@ -32,9 +33,16 @@ SELECT embargoed.published, embargoed.looked_at AT TIME ZONE 'UTC' - stream.late
 FROM km3vo.embargoed JOIN km3vo.stream ON stream.name = embargoed.stream
 """
 
+# Up to when what is due is released, where releases come in batches counted from midnight (UTC), by the database's
+# clock: the begin of the present span; but not less far than somebody looked without waiting for it.
+BATCH = """
+SELECT greatest(date_bin(%s, clock, date_trunc('day', clock, 'UTC')), looked_at)
+FROM clock_timestamp() AS clock, km3vo.embargoed WHERE published = %s
+"""
+
 # The rest tells of embargoed events, and is for the operator.
 RULE = """
-SELECT stream, latency::text, looked_at, released_at,
+SELECT stream, latency::text, looked_at, checked_at, released_at,
     CASE WHEN latency IS DISTINCT FROM nullif(described, 'never')::interval THEN described END
 FROM km3vo.embargoed JOIN km3vo.stream ON name = stream WHERE published = %s
 """
@@ -93,27 +101,50 @@ def _explain(error: psycopg.Error, table: str, event: str) -> Km3voError:
             return UnavailableError(f"the database did not do it (SQLSTATE {state}); nothing was changed")
 
 
-def run(connection: psycopg.Connection, tables: Iterable[Table], *, at: datetime | None = None) -> list[Promotion]:
+def run(
+    connection: psycopg.Connection,
+    tables: Iterable[Table],
+    *,
+    at: datetime | None = None,
+    every: timedelta = AT_ONCE,
+) -> list[Promotion]:
     """Release what is due in each embargoed table.
 
     Args:
         connection: of the service's login, in autocommit mode.
-        at: as if it were then; a later time counts as now.
+        at: as if it were then, but for early releases; a later time counts as now.
+        every: what is due by its latency waits for the next begin of such a span, counted from midnight (UTC).
+            Not so what was due when somebody looked without it, nor early releases.
 
     Raises:
         SetupError: the clock is not to be trusted.
         ConflictError: somebody else is at it and does not finish.
     """
     clock.look(connection)
-    return [_run(connection, table, at) for table in tables if table.release.embargoed]
+    return [_run(connection, table, at, every) for table in tables if table.release.embargoed]
 
 
-def _run(connection: psycopg.Connection, table: Table, at: datetime | None) -> Promotion:
+def _until(connection: psycopg.Connection, table: Table, at: datetime | None, every: timedelta) -> datetime | None:
+    if at is not None or not every:
+        return at
+    row = connection.execute(BATCH, (every, table.qualified)).fetchone()
+    return row[0] if row else None
+
+
+def next_batch(clock: datetime, every: timedelta) -> datetime:
+    """When what is due by its latency is released next, by a clock; at once where releases do not come in batches."""
+    midnight = clock.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    if not every:
+        return clock
+    return min(midnight + ((clock - midnight) // every + 1) * every, midnight + timedelta(days=1))
+
+
+def _run(connection: psycopg.Connection, table: Table, at: datetime | None, every: timedelta) -> Promotion:
     until = time.monotonic() + BUSY_SECONDS
     moved, latest = 0, None
     while True:
         with explained(table.qualified):
-            done = partitions.promote(connection, table, at=at)
+            done = partitions.promote(connection, table, at=_until(connection, table, at, every))
         moved, latest = moved + done.moved, done.up_to or latest
         if done.complete:
             return Promotion(table.qualified, moved, latest)
@@ -135,7 +166,8 @@ class Status:
         held, early: exceptions in force.
         doubled: due events whose identifier is public already; somebody has to look at them.
         next: the release time that comes next.
-        looked_at, released_at: the last complete look, and when events last became public.
+        looked_at: what was due at this time is public.
+        checked_at, released_at: when somebody last looked for what is due, and when events last became public.
     """
 
     table: str
@@ -152,6 +184,7 @@ class Status:
     doubled: int
     next: datetime | None
     looked_at: datetime | None
+    checked_at: datetime | None
     released_at: datetime | None
 
 
@@ -168,7 +201,7 @@ def status(connection: psycopg.Connection, table: Table) -> Status:
     assert counts is not None
     embargoed, pending, failed, due, soonest, doubled, public = counts
     exceptions: dict[str, int] = dict(connection.execute(EXCEPTIONS, (table.qualified,)).fetchall())
-    stream, latency, looked_at, released_at, described = rule
+    stream, latency, looked_at, checked_at, released_at, described = rule
     return Status(
         table=table.qualified,
         stream=stream,
@@ -184,6 +217,7 @@ def status(connection: psycopg.Connection, table: Table) -> Status:
         doubled=doubled,
         next=soonest,
         looked_at=looked_at,
+        checked_at=checked_at,
         released_at=released_at,
     )
 

@@ -101,6 +101,8 @@ $$;
 -- promotion or a change of rules was under way, so that nothing was done.
 -- An event whose identifier is public already is left where it is: `km3vo release status` tells of it.
 -- Fails with KM006, and has done nothing, when one of the events was held meanwhile: call it again.
+-- What a person releases early goes by the clock, whatever `at` says: it is to be punctual, also where all else waits for
+-- a batch.
 CREATE OR REPLACE FUNCTION km3vo.promote(of_table text, most integer DEFAULT 10000, at timestamptz DEFAULT NULL)
 RETURNS TABLE (moved bigint, up_to timestamptz, complete boolean, busy boolean)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
@@ -152,7 +154,7 @@ BEGIN
         '        ON one.published = $3 AND one.event = hidden.%3$I::text AND one.lifted_at IS NULL'
         '    CROSS JOIN LATERAL (SELECT km3vo.due_by('
         '        hidden.%4$I, hidden._basis, $4, one.kind, one.release_time)) AS rule (time)'
-        '    WHERE rule.time <= $1'
+        '    WHERE rule.time <= CASE WHEN one.kind = ''early'' THEN $5 ELSE $1 END'
         '    AND NOT EXISTS (SELECT FROM %2$s AS public WHERE public.%3$I = hidden.%3$I)'
         '    ORDER BY rule.time, %3$I LIMIT $2'
         '), gone AS ('
@@ -162,7 +164,7 @@ BEGIN
         '    ORDER BY %6$s %3$I RETURNING _release_time'
         ') SELECT count(*), max(_release_time) FROM moved',
         known.hidden, known.public, known.event_column, known.time_column, columns, place, km3vo.event_type(known))
-        INTO moved, up_to USING until, most, of_table, km3vo.latency(known);
+        INTO moved, up_to USING until, most, of_table, km3vo.latency(known), clock;
     complete := moved < most;
     IF complete THEN
         -- What was held while it was being loaded says in its row that it is due; by its rule it is not.
@@ -178,7 +180,7 @@ BEGIN
         RAISE EXCEPTION 'one of the events was held meanwhile' USING ERRCODE = 'KM006';
     END IF;
     IF complete THEN
-        UPDATE km3vo.embargoed SET looked_at = until WHERE published = of_table;
+        UPDATE km3vo.embargoed SET looked_at = until, checked_at = clock WHERE published = of_table;
     END IF;
     IF moved > 0 THEN
         UPDATE km3vo.embargoed SET released_at = clock, released_rows = released_rows + moved

@@ -19,8 +19,6 @@ from psycopg.rows import dict_row
 from km3vo.catalog.model import Column, Table
 from km3vo.database.logins import PUBLIC, SERVICE, Database
 from km3vo.embargo import partitions
-from km3vo.holdings import editions
-from km3vo.holdings.editions import Edition
 
 # VODataService 1.2 §3.2: "at least to order 6", and "smaller than a few dozens of kB".
 FINEST = 6
@@ -41,6 +39,7 @@ RELEASES = "SELECT coalesce(max(released_at)::text, '') FROM km3vo.embargoed WHE
 # The last measurement of a table, and what its rows followed from (`_basis`).
 KNOWN = "SELECT fingerprint, pixel, basis FROM km3vo.coverage WHERE published = %s"
 KNOWN_LOCKED = "SELECT fingerprint, pixel, basis FROM km3vo.coverage WHERE published = %s FOR UPDATE"
+STATE = "SELECT rows, fingerprint, released_to FROM km3vo.coverage WHERE published = %s"
 ADD = """
 INSERT INTO km3vo.coverage (published, rows, fingerprint, computed_at) VALUES (%s, 0, '', now()) ON CONFLICT DO NOTHING
 """
@@ -109,10 +108,9 @@ class Coverage:
 
 
 def refresh(database: Database, table: Table, *, force: bool = False) -> bool:
-    """Measure the public rows of a table if they may have changed, and count an edition if they did.
+    """Measure the public rows of a table if they may have changed.
 
-    Costs next to nothing when nothing was released since the last time, or loaded into a table without embargo. To be
-    called after both.
+    Costs next to nothing when nothing was released since the last time, or loaded into a table without embargo.
 
     Args:
         force: measure anyhow, since the rows may have been changed by hand.
@@ -134,18 +132,24 @@ class Present:
 
     Attributes:
         snapshot: the name of the moment, at which other connections can look (SET TRANSACTION SNAPSHOT).
-        edition: which edition they are; None when there are no rows.
+        state: how many rows there are, and what they are.
         changed: whether they are others than were known before.
+        service: a connection of the service's login, in a transaction that keeps what was measured, and anything else
+            that belongs to it, when the context ends.
     """
 
     snapshot: str
-    edition: Edition | None
+    state: State
     changed: bool
+    service: psycopg.Connection
 
 
 @contextmanager
 def present(database: Database, table: Table, *, force: bool = False) -> Iterator[Present]:
-    """The public rows of a table as they are now, measured if need be; other connections can look at them meanwhile."""
+    """The public rows of a table as they are now, measured if need be; other connections can look at them meanwhile.
+
+    One at a time: others who measure, or make something of what was measured here, wait until the end.
+    """
     with database.connect(SERVICE) as own, database.connect(SERVICE) as moment:
         for setting in WAIT:
             own.execute(setting)
@@ -163,9 +167,7 @@ def present(database: Database, table: Table, *, force: bool = False) -> Iterato
             own.execute(KEEP_BASIS, (basis, table.qualified))
         if measured is not None:
             _keep(own, measured)
-        edition = editions.find(own, table.qualified)
-        own.commit()
-        yield Present(snapshot, edition, measured is not None)
+        yield Present(snapshot, state_of(own, table), measured is not None, own)
 
 
 def look_at(connection: psycopg.Connection, snapshot: str) -> None:
@@ -183,8 +185,6 @@ def _keep(own: psycopg.Connection, measured: Coverage) -> None:
         sql.SQL(KEEP).format(assignments=assignments),
         {name: getattr(measured, name) for name in (*names, "published")},
     )
-    rows = measured.fingerprint.partition(".")[2]  # without the rules of measuring
-    editions.record(own, measured.published, measured.rows, rows, measured.released_to)
 
 
 def is_fresh(connection: psycopg.Connection, table: Table) -> bool:
@@ -199,6 +199,21 @@ def _known(connection: psycopg.Connection, table: Table, *, lock: bool = False) 
     """Fingerprint, pixel and basis of the last measurement."""
     row = connection.execute(KNOWN_LOCKED if lock else KNOWN, (table.qualified,)).fetchone()
     return row or ("", None, "")
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Which public rows a table has: how many, a fingerprint of them alone, and the latest release time among them."""
+
+    rows: int
+    fingerprint: str
+    released_to: datetime | None
+
+
+def state_of(connection: psycopg.Connection, table: Table) -> State:
+    """The rows that were measured last. ``connection`` is the service's."""
+    rows, fingerprint, released_to = connection.execute(STATE, (table.qualified,)).fetchone() or (0, "", None)
+    return State(rows, fingerprint.partition(".")[2], released_to)  # without the rules of measuring
 
 
 def _basis(connection: psycopg.Connection, table: Table) -> str:

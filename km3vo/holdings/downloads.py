@@ -1,19 +1,24 @@
-"""Whole lists as files: the public rows of each edition, made once and kept.
+"""Whole lists as files: the public rows of each edition, kept for ever.
 
-A file is made when it is first asked for, by the public login. Parquet is made from the database; the other formats are
-made from the Parquet file, so that all files of an edition hold the same rows.
+When public rows have changed, the public login reads them, and they are written to a Parquet file before they get a
+number: whoever cites an edition can have it later. The other formats are made from that file when they are first asked
+for, so that all files of an edition hold the same rows.
 """
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import logging
 import os
+import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
+from uuid import uuid4
 
 import psycopg
 import pyarrow as pa
@@ -24,11 +29,13 @@ from psycopg.rows import class_row
 from km3vo import times
 from km3vo.catalog import origin
 from km3vo.catalog.model import Table
+from km3vo.cluster import priority
 from km3vo.database.logins import SERVICE, Database
-from km3vo.database.queries import DatabaseReader
+from km3vo.database.queries import UNCHANGED, at_moment
 from km3vo.embargo import partitions
 from km3vo.errors import FullError, NotFoundError, UnavailableError
 from km3vo.holdings import coverage, editions
+from km3vo.holdings.coverage import Present, State
 from km3vo.holdings.editions import Download, Edition
 from km3vo.interpreter import one_at_a_time
 from km3vo.jobs.quota import ResultsQuota
@@ -55,16 +62,23 @@ FORMATS = {
     "csv": FileFormat("csv", "CSV", "text/csv"),
     "ecsv": FileFormat("ecsv", "ECSV", "text/plain"),
 }
-# The latest edition of a table stays.
+# What can be made again goes, the oldest first, but not of the latest edition.
 FORGET_OLDEST = """
 DELETE FROM km3vo.download WHERE (published, number, extension) = (
     SELECT published, number, extension FROM km3vo.download AS file
-    WHERE number < (SELECT max(number) FROM km3vo.edition WHERE edition.published = file.published)
+    WHERE extension <> 'parquet'
+        AND number < (SELECT max(number) FROM km3vo.edition WHERE edition.published = file.published)
     ORDER BY made_at, number LIMIT 1
 ) RETURNING published, number, extension
 """
 ROWS_PER_BATCH = 50_000
-SECONDS = 3600.0
+LEFT_SECONDS = 86_400
+# Whether the rows that were measured last are those of the latest edition, and were kept.
+IS_KEPT = """
+SELECT FROM km3vo.edition JOIN km3vo.download USING (published, number)
+WHERE published = %s AND number = (SELECT max(number) FROM km3vo.edition WHERE published = %s)
+    AND extension = 'parquet' AND fingerprint = %s
+"""
 
 # A file is noted when it is whole; made anew, it is the same edition's, with its new checksum.
 FIND = """
@@ -88,28 +102,77 @@ ROWS_IN_ORDER = "SELECT {columns} FROM {public} ORDER BY {id}"
 class DownloadFiles:
     """The files of a service, in one folder that all its processes share."""
 
-    def __init__(self, settings: Settings, database: Database, reader: DatabaseReader) -> None:
+    def __init__(self, settings: Settings, database: Database) -> None:
         """
         Args:
             settings: say where the files are, and what is said in them of the service.
             database: which has the rows, and remembers the checksums.
-            reader: the public's.
         """
         self._settings = settings
         self._folder = settings.downloads
         self._database = database
-        self._reader = reader
         self._quota = ResultsQuota(settings.downloads, settings.limits.downloads_bytes)
+        # The processes of a server of the operator's own may be on another machine.
+        self._lower = UNCHANGED.long if settings.database_url else partial(priority.lower, database, priority.LONG)
+
+    def refresh(self, table: Table, *, force: bool = False) -> bool:
+        """Measure the public rows of a table if they may have changed; if they did, they get a number and are kept.
+
+        Costs next to nothing when nothing was released since the last time, or loaded into a table without embargo. To
+        be called after both.
+
+        Args:
+            force: measure anyhow, since the rows may have been changed by hand.
+
+        Returns:
+            whether the rows have changed.
+
+        Raises:
+            FullError: there is no room to keep them; they are measured, but not counted as an edition.
+        """
+        if not force:
+            with self._database.connect(SERVICE) as service:
+                state = coverage.state_of(service, table)
+                if coverage.is_fresh(service, table) and _is_kept(service, table, state):
+                    return False
+        full: FullError | None = None
+        with coverage.present(self._database, table, force=force) as present:
+            if not _is_kept(present.service, table, present.state):
+                try:
+                    self._keep(table, present)
+                except FullError as error:
+                    full = error
+        if full is not None:
+            raise full
+        return present.changed
+
+    def _keep(self, table: Table, present: Present) -> tuple[Edition, tuple[Download, Path]]:
+        """Write the present rows to the Parquet file of their edition, and count that if it is new.
+
+        In one transaction, and the file first, so that whatever happens there is no edition without its rows.
+        """
+        service, state = present.service, present.state
+        with service.transaction():
+            edition = editions.find(service, table.qualified)
+            if edition is None or edition.fingerprint != state.fingerprint:
+                edition = editions.record(service, table.qualified, state.rows, state.fingerprint, state.released_to)
+            query = sql.SQL(ROWS_IN_ORDER if table.id else ROWS).format(
+                columns=sql.SQL(", ").join(sql.Identifier(column.sql) for column in table.columns),
+                public=sql.Identifier(*partitions.relation(table, "public")),
+                id=sql.Identifier(table.id or ""),
+            )
+            rows = at_moment(self._database, "public", query.as_string(), present.snapshot, self._lower)
+            return edition, self._write(service, table, edition, "parquet", rows)
 
     def get(self, table: Table, extension: str, number: int | None = None) -> tuple[Download, Path]:
         """A file with the rows of an edition, or of the latest. Blocks while it is made.
 
         Raises:
-            NotFoundError: there is no such edition, or it was never made into a file.
+            NotFoundError: there is no such edition, or its rows are lost.
             UnavailableError: the database does not answer.
         """
         if number is None:
-            coverage.refresh(self._database, table)
+            self.refresh(table)
         with self._database.connect(SERVICE, autocommit=True) as service:
             edition = editions.find(service, table.qualified, number)
             if edition is None:
@@ -118,9 +181,7 @@ class DownloadFiles:
             if found := self._find(service, edition, extension):
                 return found
             with self._alone(table):
-                return self._find(service, edition, extension) or self._make(
-                    service, table, edition, extension, latest=number is None
-                )
+                return self._find(service, edition, extension) or self._make(service, table, edition, extension)
 
     def path(self, edition: Edition, extension: str) -> Path:
         """Where a file is, or would be."""
@@ -144,43 +205,22 @@ class DownloadFiles:
             yield
 
     def _make(
-        self, service: psycopg.Connection, table: Table, edition: Edition, extension: str, *, latest: bool
+        self, service: psycopg.Connection, table: Table, edition: Edition, extension: str
     ) -> tuple[Download, Path]:
-        """Make a file, from the edition's Parquet file or else from the database.
-
-        Args:
-            latest: what is asked for is the latest edition: it may be a later one by now.
-        """
-        parquet = self._find(service, edition, "parquet")
-        if parquet is None:
-            edition, parquet = self._read(service, table, edition, latest=latest)
+        """Make a file from the edition's Parquet file."""
+        parquet = self._find(service, edition, "parquet") or self._again(table, edition)
         if extension == "parquet":
             return parquet
         with pq.ParquetFile(parquet[1]) as rows:
             return self._write(service, table, edition, extension, _batches(rows, table))
 
-    def _read(
-        self, service: psycopg.Connection, table: Table, edition: Edition, *, latest: bool
-    ) -> tuple[Edition, tuple[Download, Path]]:
-        """The Parquet file of the present rows of the database, and which edition they are.
-
-        They are measured and read at one moment: releases that go on meanwhile neither show nor delay.
-        """
+    def _again(self, table: Table, edition: Edition) -> tuple[Download, Path]:
+        """The Parquet file of an edition that was lost, or made before they were kept, if these are still its rows."""
         with coverage.present(self._database, table) as present:
-            if present.edition != edition and not latest:
-                raise NotFoundError(
-                    f"edition {edition.number} of {table.qualified} was never made into a file; its rows are among "
-                    "those of the latest edition"
-                )
-            edition = present.edition or edition
-            query = sql.SQL(ROWS_IN_ORDER if table.id else ROWS).format(
-                columns=sql.SQL(", ").join(sql.Identifier(column.sql) for column in table.columns),
-                public=sql.Identifier(*partitions.relation(table, "public")),
-                id=sql.Identifier(table.id or ""),
-            )
-            stream = self._reader.stream(query.as_string(), SECONDS, snapshot=present.snapshot)
-        with closing(stream):
-            return edition, self._write(service, table, edition, "parquet", iter(stream))
+            latest = editions.find(present.service, table.qualified)
+            if latest != edition or edition.fingerprint != present.state.fingerprint:
+                raise NotFoundError(f"the rows of edition {edition.number} of {table.qualified} were not kept")
+            return self._keep(table, present)[1]
 
     def _write(
         self,
@@ -199,12 +239,14 @@ class DownloadFiles:
             description=table.description,
         )
         path = self.path(edition, extension)
-        fresh = path.with_name(f".{path.name}.{os.getpid()}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _tidy(path.parent)
+        fresh = path.with_name(f".{path.name}.{uuid4().hex}")
         digest, size = hashlib.sha256(), 0
         try:
             with fresh.open("wb") as out:
                 for chunk in one_at_a_time(formats.find(FORMATS[extension].format).write(result)):
-                    self._reserve(service, len(chunk))
+                    self._reserve(len(chunk))
                     out.write(chunk)
                     digest.update(chunk)
                     size += len(chunk)
@@ -220,8 +262,8 @@ class DownloadFiles:
         assert written is not None
         return written
 
-    def _reserve(self, service: psycopg.Connection, count: int) -> None:
-        """Count bytes that are about to be written; where there is no room, files of the oldest editions go.
+    def _reserve(self, count: int) -> None:
+        """Count bytes that are about to be written; where there is no room, files that can be made again go.
 
         Raises:
             FullError: there is no room for them.
@@ -230,7 +272,8 @@ class DownloadFiles:
             try:
                 return self._quota.reserve(count)
             except FullError:
-                oldest = service.execute(FORGET_OLDEST).fetchone()
+                with self._database.connect(SERVICE, autocommit=True) as service:
+                    oldest = service.execute(FORGET_OLDEST).fetchone()
                 if oldest is None:
                     raise FullError("there is no room for more files of whole lists; try again later") from None
                 published, number, extension = oldest
@@ -253,6 +296,23 @@ class DownloadFiles:
         with self._database.connect(SERVICE, autocommit=True) as service:
             cursor = service.cursor(row_factory=class_row(Download))
             return cursor.execute(LIST, (table.qualified,)).fetchall()
+
+
+def _tidy(folder: Path) -> None:
+    """Delete what processes left behind that were killed while they wrote."""
+    for left in folder.glob(".*.*.*"):
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - left.stat().st_mtime > LEFT_SECONDS:
+                left.unlink()
+
+
+def _is_kept(service: psycopg.Connection, table: Table, state: State) -> bool:
+    """Whether the rows that were measured are those of the latest edition, and lie in a file. No rows at all are an
+    edition only after others.
+    """
+    if service.execute(IS_KEPT, (table.qualified, table.qualified, state.fingerprint)).fetchone() is not None:
+        return True
+    return not state.rows and editions.find(service, table.qualified) is None
 
 
 def _batches(rows: pq.ParquetFile, table: Table) -> Iterator[pa.RecordBatch]:

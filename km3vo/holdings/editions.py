@@ -53,12 +53,13 @@ class Download:
 
 def record(
     connection: psycopg.Connection, published: str, rows: int, fingerprint: str, released_to: datetime | None
-) -> None:
-    """Give a number to the present rows, unless the latest edition has the same. ``connection`` is the service's."""
+) -> Edition:
+    """Give the present rows a number. ``connection`` is the service's and is left uncommitted."""
     latest = find(connection, published)
-    if rows and (latest is None or latest.fingerprint != fingerprint):
-        number = latest.number + 1 if latest else 1
-        connection.execute(RECORD, (published, number, rows, fingerprint, released_to))
+    connection.execute(RECORD, (published, latest.number + 1 if latest else 1, rows, fingerprint, released_to))
+    recorded = find(connection, published)
+    assert recorded is not None
+    return recorded
 
 
 def find(connection: psycopg.Connection, published: str, number: int | None = None) -> Edition | None:

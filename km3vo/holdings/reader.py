@@ -20,6 +20,9 @@ from km3vo.settings import Settings
 
 _NAMES = sql.SQL(", ").join(sql.Identifier(column.name) for column in fields(Coverage))
 _COVERAGES = sql.SQL("SELECT {} FROM km3vo.coverage WHERE fingerprint <> ''").format(_NAMES)
+STAMP = """
+SELECT array_agg((published, fingerprint)::text), (SELECT count(*) FROM km3vo.edition) FROM km3vo.coverage
+"""
 # Two hundred are as many as a page shows; the files of older ones are there all the same.
 _EDITIONS = """
     SELECT published, number, rows, released_to, fingerprint, made_at FROM (
@@ -45,7 +48,7 @@ class HoldingsReader:
             UnavailableError: the database does not answer.
         """
         async with self._lock, self._pool.connection() as connection:
-            cursor = await connection.execute("SELECT array_agg((published, fingerprint)::text) FROM km3vo.coverage")
+            cursor = await connection.execute(STAMP)
             stamp = await cursor.fetchone()
             if stamp != self._stamp:
                 reader = connection.cursor(row_factory=class_row(Coverage))

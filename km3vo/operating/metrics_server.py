@@ -77,8 +77,8 @@ class FromDatabase(Collector):
         for one in state.tables:
             for name in ("public", "embargoed", "pending", "failed", "due", "held"):
                 events.add_metric([one.table, name], getattr(one, name))
-            if one.looked_at:
-                lag.add_metric([one.table], now - one.looked_at.timestamp())
+            if one.checked_at:
+                lag.add_metric([one.table], now - one.checked_at.timestamp())
         behind = GaugeMetricFamily("km3vo_replication_lag_bytes", "How far replicas are behind", labels=["replica"])
         for name, missing in state.replicas:
             behind.add_metric([name], missing)

@@ -26,7 +26,7 @@ def of(state: State, settings: Settings) -> list[str]:
         troubles.append(f"nothing is released: {state.clock}; look, and type `km3vo release run --clock-checked`")
     late = datetime.now(UTC) - timedelta(seconds=LATE * settings.promote_seconds + 60)
     for table in state.tables:
-        if settings.promote_seconds and table.due and (table.looked_at is None or table.looked_at < late):
+        if settings.promote_seconds and table.due and (table.checked_at is None or table.checked_at < late):
             troubles.append(f"{table.due} events of {table.table} are due, and nobody looks: is the service running?")
         if table.doubled:
             troubles.append(f"{table.doubled} due events of {table.table} are public already: `km3vo release status`")

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from km3vo.catalog.model import Catalog
 from km3vo.database.logins import SERVICE, Database
+from km3vo.errors import FullError
 from km3vo.holdings import coverage, obscore
+from km3vo.holdings.downloads import DownloadFiles
 from km3vo.holdings.reader import read
 from km3vo.registry import harvested
 from km3vo.registry.records import records
@@ -25,11 +27,22 @@ def refresh_metadata(settings: Settings, database: Database, catalog: Catalog, *
 
     Returns:
         the identifiers of the registry records that are new, changed or deleted.
+
+    Raises:
+        FullError: there is no room for a new edition; all else is up to date.
     """
+    files = DownloadFiles(settings, database)
+    full: FullError | None = None
     for table in catalog.tables:
-        coverage.refresh(database, table, force=force or table.kept_by_service)
+        try:
+            files.refresh(table, force=force or table.kept_by_service)
+        except FullError as error:
+            full = error
     coverage.forget(database, {table.qualified for table in catalog.tables})
     with database.connect(SERVICE, autocommit=True) as service:
         for table in obscore.refresh(service, read(service, settings, catalog)):
-            coverage.refresh(database, table, force=True)
-        return harvested.update(service, lambda: records(read(service, settings, catalog)))
+            files.refresh(table, force=True)
+        changed = harvested.update(service, lambda: records(read(service, settings, catalog)))
+    if full is not None:
+        raise full
+    return changed

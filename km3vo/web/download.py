@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 
@@ -21,6 +22,7 @@ from km3vo.web.pages import html, json_document
 
 CHECKSUM = ".sha256"
 METHODS = ["GET", "HEAD"]
+Edition = Annotated[str | None, Query(description="Number of an edition; without it, the latest.")]
 
 
 class Downloads:
@@ -38,21 +40,19 @@ class Downloads:
         self._threads = Threads(self.MAKERS, thread_name_prefix="download")
         self._busy: dict[tuple[str, str], asyncio.Lock] = {}
 
-    async def latest(self, request: Request, schema: str, file: str) -> Response:
-        """The latest edition of a list, its checksum, or the page with all files."""
+    async def latest(self, request: Request, schema: str, file: str, edition: Edition = None) -> Response:
+        """The latest edition of a list, or the one that is named, its checksum, or the page with all files."""
         name, dot, extension = file.partition(".")
         table = self._running.published_table(schema, name)
         if not dot or extension == "json":
             return await self._index(request, table)
-        return await self._send(request, table, extension, None)
+        return await self._send(request, table, extension, None if edition is None else _number(table, edition))
 
     async def edition(self, request: Request, schema: str, table: str, file: str) -> Response:
         """One edition of a list, or its checksum."""
         number, _, extension = file.partition(".")
         described = self._running.published_table(schema, table)
-        if not (number.isascii() and number.isdigit() and len(number) < 10):
-            raise NotFoundError(f"editions of {described.qualified} are called 1.parquet, 2.csv and so on")
-        return await self._send(request, described, extension, int(number))
+        return await self._send(request, described, extension, _number(described, number))
 
     async def _send(self, request: Request, table: Table, extension: str, number: int | None) -> Response:
         wanted = extension.removesuffix(CHECKSUM)
@@ -84,6 +84,17 @@ class Downloads:
         if request.url.path.endswith(".json"):
             return json_document(request, page)
         return html(request, self._running.settings, "files.html", page)
+
+
+def _number(table: Table, written: str) -> int:
+    """The number of an edition.
+
+    Raises:
+        NotFoundError: it is none.
+    """
+    if not (written.isascii() and written.isdigit() and len(written) < 10):
+        raise NotFoundError(f"editions of {table.qualified} are called 1, 2 and so on")
+    return int(written)
 
 
 def router(running: Service) -> APIRouter:

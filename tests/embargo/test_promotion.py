@@ -11,7 +11,7 @@ import pytest
 
 from km3vo.catalog.model import Table
 from km3vo.database.logins import INGEST, OWNER, SERVICE, Database
-from km3vo.embargo import decisions, partitions
+from km3vo.embargo import decisions, partitions, release
 from tests.embargo.lab import add_alert, add_event, where, where_alert
 
 pytestmark = pytest.mark.slow
@@ -69,6 +69,31 @@ def test_in_batches(owner: psycopg.Connection, service: psycopg.Connection, aler
     log = owner.execute("SELECT sum(rows), count(*) FROM km3vo.release_log WHERE what = 'release'").fetchone()
     assert log == (100, 15)
     assert partitions.promote(service, alerts).moved == 0
+
+
+def test_what_is_due_by_its_latency_waits_for_the_daily_batch(
+    owner: psycopg.Connection, service: psycopg.Connection, alerts: Table
+) -> None:
+    """Lists get an edition a day and not one a minute. What a person releases early is punctual."""
+    ((now, midnight),) = owner.execute("SELECT c, date_trunc('day', c, 'UTC') FROM clock_timestamp() AS c").fetchall()
+    hour, day = timedelta(hours=1), timedelta(days=1)  # the latency of alerts, and the batch
+    today = (midnight + (now - midnight) / 2 - hour).astimezone(UTC).replace(tzinfo=None)
+    add_alert(owner, 1, (midnight - 2 * hour).astimezone(UTC).replace(tzinfo=None))
+    add_alert(owner, 2, today)
+    add_alert(owner, 3, "2090-01-01")
+    decisions.release_early(owner, alerts, "3", at=None, reason="why", who="who")
+    assert release.run(service, [alerts], every=day)[0].moved == 2
+    assert [where_alert(owner, number) for number in (1, 2, 3)] == ["p", "e", "p"]
+    assert release.status(owner, alerts).looked_at == midnight
+    assert partitions.promote(service, alerts).moved == 1
+    looked = release.status(owner, alerts).looked_at
+    add_alert(owner, 4, today)
+    assert release.run(service, [alerts], every=day)[0].moved == 1, "it was due when somebody looked"
+    told = release.status(owner, alerts)
+    assert told.looked_at == looked
+    assert told.checked_at is not None and looked is not None and told.checked_at > looked
+    assert release.next_batch(now, day) == midnight + day
+    assert release.next_batch(midnight + 9 * hour, 5 * hour) == midnight + 10 * hour
 
 
 def test_one_at_a_time(database: Database, owner: psycopg.Connection, alerts: Table) -> None:

@@ -65,8 +65,8 @@ def suite(
             sys.stdout.flush()
 
     with (
-        served(sides.bare, folder / "a", catalog) as bare,
-        served(sides.loaded, folder / "b", catalog) as loaded,
+        served(sides.bare, sides.home(sides.bare), catalog) as bare,
+        served(sides.loaded, sides.home(sides.loaded), catalog) as loaded,
     ):
         pair = Pair(bare, loaded)
         try:

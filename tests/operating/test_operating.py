@@ -116,7 +116,7 @@ def test_what_is_wrong_is_told_with_what_to_type(published: Database, tmp_path: 
     state = look(settings, published, read_catalog(settings.schemas))
     assert troubles.of(state, settings) == []
     (events,) = state.tables
-    state.tables = [replace(events, due=5, doubled=1, looked_at=datetime.now(UTC) - timedelta(days=1))]
+    state.tables = [replace(events, due=5, doubled=1, checked_at=datetime.now(UTC) - timedelta(days=1))]
     state.free, state.sessions, state.clock = 2**30, state.most_sessions, "the clock is ahead"
     state.jobs = [("QUEUED", "short", 3, 900.0), ("QUEUED", "long", 9, 9000.0)]
     state.channels, state.held = [("gcn", 7, 400.0, 0), ("hop", 1, 20.0, 2)], 1

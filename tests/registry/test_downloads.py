@@ -15,11 +15,14 @@ import pyarrow.parquet as pq
 import pytest
 from astropy.table import Table
 
+from km3vo.catalog.files import read_catalog
 from km3vo.catalog.model import Table as Published
 from km3vo.database.logins import INGEST, OWNER, SERVICE, Database
+from km3vo.embargo import corrections
 from km3vo.holdings import coverage
 from km3vo.jobs.quota import ResultsQuota
 from tests.support import changes
+from tests.support.folders import ROOT
 from tests.support.registry import tell
 from tests.support.server import Server, serve
 
@@ -129,25 +132,40 @@ def test_a_release_makes_a_new_edition_and_the_old_one_is_kept(running: tuple[Se
     assert httpx.get(f"{url}/3.csv").status_code == 404
 
 
-def test_files_of_old_editions_make_room(running: tuple[Server, Database]) -> None:
+def test_what_can_be_made_again_makes_room_and_rows_are_kept(running: tuple[Server, Database]) -> None:
     """One GET a minute while releases go on filled the disk with 140 GB a day."""
     server, database = running
-    url = f"{server.url}/download/km3net/events/1"
-    httpx.get(f"{server.url}/download/km3net/events.csv")  # made from a Parquet file
-    downloads = server.app.state.service.downloads
+    url = f"{server.url}/download/antares/data"
+    first = httpx.get(f"{url}.csv").content
+    drop_one(database)
+    httpx.get(f"{url}.csv")
+    downloads, folder = server.app.state.service.downloads, server.settings.downloads / "antares.data"
     used = sum(file.stat().st_size for file in server.settings.downloads.rglob("*"))
     downloads._quota = ResultsQuota(server.settings.downloads, used + 1000)
-    full = httpx.get(f"{server.url}/download/icecube/ps3yr.csv")
-    assert (full.status_code, full.headers["retry-after"]) == (503, "60"), "the latest editions stay"
-    with database.connect(OWNER, autocommit=True) as owner:
-        owner.execute(
-            "INSERT INTO km3vo.edition SELECT published, 2, rows, fingerprint, released_to, now() "
-            "FROM km3vo.edition WHERE published = 'km3net.events'"
-        )
-    downloads._quota = ResultsQuota(server.settings.downloads, used + 1000)
-    assert httpx.get(f"{server.url}/download/ant20_01/main.parquet").status_code == 200
-    assert httpx.get(f"{url}.parquet").status_code == 404
-    assert httpx.get(f"{url}.csv").status_code == 200, "no more than has to"
+    assert httpx.get(f"{server.url}/download/ant20_01/main.fits").status_code == 200
+    assert [file.name for file in sorted(folder.glob("antares*"))] == [
+        "antares.data-1.parquet", "antares.data-2.csv", "antares.data-2.parquet"
+    ]  # fmt: skip
+    downloads._quota = ResultsQuota(server.settings.downloads, 2 * used)
+    assert httpx.get(f"{url}/1.csv").content == first
+    downloads._quota = ResultsQuota(server.settings.downloads, 1)
+    drop_one(database)
+    full = httpx.get(f"{url}.csv")
+    assert (full.status_code, full.headers["retry-after"]) == (503, "60")
+    assert httpx.get(f"{url}/2.csv").status_code == 200
+    assert httpx.get(f"{url}/3.csv").status_code == 404, "no edition without its rows"
+    downloads._quota = ResultsQuota(server.settings.downloads, 2 * used)
+    assert len(httpx.get(f"{url}.csv").text.splitlines()) == len(first.splitlines()) - 2
+    assert httpx.get(f"{url}/3.csv").status_code == 200
+
+
+def drop_one(database: Database) -> None:
+    """Take a row of antares.data away, as a correction does."""
+    with database.connect(OWNER) as owner:
+        ids = owner.execute("SELECT min(id) FROM antares.data").fetchone()
+        owner.rollback()
+        table = read_catalog(ROOT / "schemas").table("antares.data")
+        corrections.withdraw(owner, table, corrections.ByIds(ids or ()), public=True, reason="test", who="test")
 
 
 def test_loading_embargoed_events_changes_and_delays_nothing(
@@ -223,17 +241,32 @@ def test_while_releases_go_on_there_is_always_a_latest_list(running: tuple[Serve
     assert numbers[0] < numbers[-1], "nothing was released meanwhile"
 
 
-def test_an_edition_that_nobody_asked_for_cannot_be_had_later(running: tuple[Server, Database]) -> None:
+def test_an_edition_can_be_had_for_ever_though_nobody_asked_for_it(running: tuple[Server, Database]) -> None:
+    """Citations name it."""
     server, database = running
-    table = server.app.state.service.published.table("antares.data")
+    url = f"{server.url}/download/antares/data"
+    listed = httpx.get(f"{url}.json").json()
+    ((first, kind),) = [(file["edition"], file["format"]) for file in listed["files"]]
+    assert (first, kind) == (1, "Parquet")
+    with database.connect(OWNER) as owner:
+        ids = {id for (id,) in owner.execute("SELECT id FROM antares.data")}
+    drop_one(database)
+    tell(server, database)
+    old = httpx.get(f"{url}/1.parquet")
+    assert hashlib.sha256(old.content).hexdigest() == listed["files"][0]["sha256"]
+    assert set(pq.read_table(io.BytesIO(old.content))["id"].to_pylist()) == ids
+    assert httpx.get(f"{url}.csv?edition=1").content == httpx.get(f"{url}/1.csv").content
+    assert len(httpx.get(f"{url}/2.csv").text.splitlines()) == len(ids)
+    for wrong in ("3", "0", "x", "", "9999999999"):
+        assert httpx.get(f"{url}.csv?edition={wrong}").status_code == 404, wrong
+    (server.settings.downloads / "antares.data" / "antares.data-1.parquet").unlink()
+    assert "were not kept" in httpx.get(f"{url}/1.fits").text
+    assert httpx.get(f"{url}/1.csv").status_code == 200
     with database.connect(OWNER) as owner:
         changes.begin(owner, "antares.data")
-        owner.execute("DELETE FROM antares.data WHERE id = (SELECT min(id) FROM antares.data)")
-    coverage.refresh(database, table, force=True)
-    answer = httpx.get(f"{server.url}/download/antares/data/1.csv")
-    assert answer.status_code == 404
-    assert "never made into a file" in answer.text
-    assert httpx.get(f"{server.url}/download/antares/data/2.csv").status_code == 200
+        owner.execute("DELETE FROM antares.data")
+    server.app.state.service.downloads.refresh(read_catalog(ROOT / "schemas").table("antares.data"), force=True)
+    assert len(httpx.get(f"{url}.csv").text.splitlines()) == 1, "a list that was emptied"
 
 
 def test_a_file_that_was_lost_is_made_again(running: tuple[Server, Database]) -> None:

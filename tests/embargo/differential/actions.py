@@ -50,6 +50,14 @@ class Sides:
     def events(self) -> Table:
         return self.catalog.table("lab.events")
 
+    def home(self, database: Database) -> Path:
+        """Where the server of one side keeps its files."""
+        return self.folder / ("a" if database is self.bare else "b")
+
+    def describe(self, database: Database) -> None:
+        """Bring pages, editions and records of one side up to date."""
+        refresh_metadata(Settings(home=self.home(database), schemas=SCHEMAS, url=URL), database, self.catalog)
+
     def hidden_rows(self) -> dict[str, object]:
         """The parameters of ``large.EVENTS`` for events that nobody loaded yet and that are not due for long."""
         self.loads += 1
@@ -80,7 +88,7 @@ def load_by_command(sides: Sides) -> Generator[Change | None]:
     with sides.loaded.connect(OWNER) as owner:
         loads.analyze(owner, sides.events)
     yield None
-    refresh_metadata(Settings(schemas=SCHEMAS, url=URL), sides.loaded, sides.catalog)
+    sides.describe(sides.loaded)
     yield None
 
 
@@ -126,7 +134,7 @@ def correct(sides: Sides) -> Generator[Change | None]:
         corrections.unload(owner, numbers[1], public=False, reason="why", who="who")
         loads.analyze(owner, events)
     yield None
-    refresh_metadata(Settings(schemas=SCHEMAS, url=URL), sides.loaded, sides.catalog)
+    sides.describe(sides.loaded)
     release_what_is_due(sides.loaded)
     yield None
 
@@ -147,7 +155,7 @@ def withdraw_from_both(sides: Sides) -> Generator[Change | None]:
         yield release_what_is_due
         yield None
         yield settle
-        yield describe
+        yield sides.describe
     yield None
 
 
@@ -192,7 +200,7 @@ def release_and_describe(sides: Sides) -> Generator[Change | None]:
     yield passing("w10000[0-2]")
     yield release_what_is_due
     yield None
-    yield describe
+    yield sides.describe
     yield None
 
 
@@ -204,7 +212,7 @@ def release_during_a_load(sides: Sides) -> Generator[Change | None]:
         yield None
         yield settle
         yield None
-        yield describe
+        yield sides.describe
     yield None
 
 
@@ -217,7 +225,7 @@ def release_with_a_hold(sides: Sides) -> Generator[Change | None]:
     yield release_what_is_due
     yield None
     yield settle
-    yield describe
+    yield sides.describe
     yield None
 
 
@@ -267,11 +275,6 @@ def settle(database: Database) -> None:
         admin.execute(sql.SQL(ALL_ROWS).format(name, target))
         assert statistics.settle(database, read_catalog(SCHEMAS).tables)
         admin.execute(sql.SQL(ALL_ROWS).format(name, sql.DEFAULT))
-
-
-def describe(database: Database) -> None:
-    """Bring pages, editions and records up to date."""
-    refresh_metadata(Settings(schemas=SCHEMAS, url=URL), database, read_catalog(SCHEMAS))
 
 
 ACTIONS: tuple[Action, ...] = (

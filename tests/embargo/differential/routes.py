@@ -156,7 +156,9 @@ ROUTES: dict[str, Asked] = {
     "/datalink": {"/datalink": ({}, *({"ID": f"ivo://km3net.org/lab/{name}"} for name in (*TABLES, *NO_TABLES)))},
     "/auxiliary/{schema}/{table}/{name}": names("/auxiliary/lab/{}/area.fits"),
     "/download/{schema}/{file}": names(
-        "/download/lab/{}", (*TABLES, *NO_TABLES, *(f"{name}.{form}" for name in TABLES for form in FILES))
+        "/download/lab/{}",
+        (*TABLES, *NO_TABLES, *(f"{name}.{form}" for name in TABLES for form in FILES)),
+        ({}, {"edition": "1"}),
     ),
     "/download/{schema}/{table}/{file}": names(
         "/download/lab/{}",
