@@ -36,6 +36,7 @@ from km3vo.settings import Settings
 from tests.support.folders import ROOT
 from tests.support.server import Server, serve
 from tests.support.tap import QUICK, Client
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.slow
 
@@ -66,6 +67,7 @@ def test_health(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_nobody_looks_for_due_events(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     service = server.app.state.service
     (task,) = (task for task in service.schedule.tasks if task.name == "release of events")
+    until(lambda: task.succeeded_at is not None and task.started_at is None)  # its first run
     monkeypatch.setattr(task, "succeeded_at", datetime.now(UTC) - timedelta(hours=1))
     monkeypatch.setattr(task, "failed_at", None)
     assert httpx.get(f"{server.url}/readyz").json()["releases"] is False

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -20,6 +19,7 @@ from km3vo.cluster.priority import LONG, STREAM
 from km3vo.database.logins import Database
 from tests.support.server import Server, serve
 from tests.support.tap import ENDLESS, QUICK, UWS, Client, Job
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.slow
 
@@ -43,14 +43,6 @@ def visitor(server: Server, number: int) -> Iterator[Client]:
     client = Client(server, **{"X-Forwarded-For": f"192.0.2.{number}"})
     with client.http:
         yield client
-
-
-def eventually(true: Callable[[], Any], seconds: float = 30) -> Any:
-    until = time.monotonic() + seconds
-    while not (found := true()):
-        assert time.monotonic() < until, "it did not happen"
-        time.sleep(0.05)
-    return found
 
 
 def remove(*jobs: Job) -> None:
@@ -107,7 +99,7 @@ def test_a_job_that_proves_long_makes_room(hasty: Server) -> None:
                 found = admin.execute("SELECT lane, phase FROM km3vo.job WHERE id = %s", [slow.id]).fetchone()
             return bool(found == ("long", "EXECUTING"))
 
-        eventually(lane)
+        until(lane)
         remove(slow)
 
 
@@ -129,13 +121,13 @@ def test_long_work_has_one_process_of_low_priority(server: Server, published: Da
     with visitor(server, 1) as one:
         job = one.job(ENDLESS, PHASE="RUN")
         job.executing()
-        ((pid, name, _),) = eventually(lambda: of_long_work(published))
+        ((pid, name, _),) = until(lambda: of_long_work(published))
         with psycopg.connect(published.admin) as admin:
             number = admin.execute("SELECT number FROM km3vo.job WHERE id = %s", [job.id]).fetchone()
         assert number and name == f"km3vo job {number[0]}"
-        eventually(lambda: priority(pid) == (LONG, LONG))
+        until(lambda: priority(pid) == (LONG, LONG))
         remove(job)
-        eventually(lambda: not of_long_work(published))
+        until(lambda: not of_long_work(published))
         for _ in range(8):  # whatever connection it gets, none is slow
             assert one.sync(QUICK).status_code == 200
         with psycopg.connect(published.admin) as admin:
@@ -154,7 +146,7 @@ def test_long_synchronous_queries_of_one_asker(server: Server) -> None:
     answers: list[httpx.Response] = []
     with visitor(server, 1) as one, visitor(server, 2) as two, ThreadPoolExecutor(12) as threads:
         kept = [threads.submit(one.sync, ENDLESS) for _ in range(10)]
-        eventually(lambda: sum(answer.done() for answer in kept) == 7)  # one runs, two wait
+        until(lambda: sum(answer.done() for answer in kept) == 7)  # one runs, two wait
         answers = [answer.result() for answer in kept if answer.done()]
         assert {answer.status_code for answer in answers} == {503}
         assert "asynchronous jobs" in answers[0].text and int(answers[0].headers["retry-after"]) > 0
@@ -165,7 +157,7 @@ def test_long_synchronous_queries_of_one_asker(server: Server) -> None:
         )
         assert one.http.get(f"{server.url}/scs/icecube/ps3yr?RA=1&DEC=2&SR=1").status_code == 200
         with server.app.state.service.database.connect() as admin:
-            eventually(lambda: _ended(admin) and all(answer.done() for answer in kept), 60)
+            until(lambda: _ended(admin) and all(answer.done() for answer in kept))
 
 
 def _ended(admin: psycopg.Connection[Any]) -> bool:
@@ -182,14 +174,14 @@ def test_a_synchronous_query_that_proves_long_moves_or_ends(hasty: Server) -> No
     with visitor(hasty, 1) as one, visitor(hasty, 2) as two, ThreadPoolExecutor(4) as threads:
         asked = {"UPLOAD": "t,param:t", "files": TABLE}
         first = threads.submit(one.sync, SLOW_UPLOAD, **asked)
-        eventually(lambda: lanes.long.held == 1 and lanes.short.held == 0)
+        until(lambda: lanes.long.held == 1 and lanes.short.held == 0)
         again = one.sync(SLOW_UPLOAD, **asked)  # an asker has one
         assert again.status_code == 503
         assert "asynchronous job" in again.text and again.headers["retry-after"]
         assert two.sync(QUICK).status_code == 200
         assert first.result().status_code == 408, "at the limit of synchronous queries"
         assert "asynchronous job" in first.result().text
-        eventually(lambda: lanes.long.held == 0)
+        until(lambda: lanes.long.held == 0)
 
 
 def test_wide_cones_leave_connections_to_small_ones(server: Server, published: Database) -> None:
@@ -198,7 +190,7 @@ def test_wide_cones_leave_connections_to_small_ones(server: Server, published: D
     with published.connect() as owner, visitor(server, 1) as one, ThreadPoolExecutor(60) as threads:
         owner.execute("LOCK TABLE icecube.ps3yr")  # they take as long as they like
         hogs = [threads.submit(one.http.get, wide) for _ in range(60)]
-        eventually(lambda: sum(hog.done() for hog in hogs) >= 60 - 2 - 20)
+        until(lambda: sum(hog.done() for hog in hogs) >= 60 - 2 - 20)
         refused = [hog.result() for hog in hogs if hog.done()]
         assert all("wide cones wait already" in answer.text for answer in refused)
         assert {(answer.status_code, answer.headers.get("retry-after")) for answer in refused} == {(503, "60")}
@@ -217,7 +209,7 @@ def test_one_address_leaves_connections_for_small_cones_to_others(server: Server
         owner.execute("LOCK TABLE icecube.ps3yr")  # they take as long as they like
         hogs = [threads.submit(one.http.get, small) for _ in range(40)]
         narrow = server.app.state.service.lanes["public"].narrow
-        eventually(lambda: narrow.held + narrow.waiting == 40)
+        until(lambda: narrow.held + narrow.waiting == 40)
         with visitor(server, 2) as two:
             for _ in range(5):
                 answer = two.http.get(f"{server.url}/scs/ant20_01/main?RA=1&DEC=2&SR=1", timeout=5)
