@@ -17,6 +17,9 @@ from km3vo.errors import BusyError, Km3voError, UnavailableError
 
 Parameters = Sequence[Any] | Mapping[str, Any]
 
+AWAY_SECONDS = 0.5  # how long a statement waits while nobody has had a connection for as long as one usually waits
+RECONNECT_SECONDS = 8  # then the pool begins anew when it is asked, instead of waiting twice as long each time
+
 
 class Pool:
     """Connections of one login, one such pool for each login and process.
@@ -40,8 +43,10 @@ class Pool:
             timeout=seconds,
             kwargs={"autocommit": True},
             check=None,
+            reconnect_timeout=RECONNECT_SECONDS,
         )
         self._in_use = 0
+        self._away = False
 
     async def open(self) -> None:
         """Open the connections. A database that is not there yet is not an error: statements will say so."""
@@ -120,12 +125,13 @@ class Pool:
     async def _take(self, wait: float | None = None) -> AsyncConnection[Any]:
         # Not with the pool's own context, which takes a tenth of a small cone: in autocommit it has nothing to end.
         try:
-            connection = await self._pool.getconn(wait)
+            connection = await self._pool.getconn(AWAY_SECONDS if self._away else wait)
         except PoolTimeout:
             if self._in_use:
                 raise BusyError from None
+            self._away = True
             raise UnavailableError("the database cannot be reached just now; try again in a moment") from None
-        self._in_use += 1
+        self._in_use, self._away = self._in_use + 1, False
         return connection
 
     async def _give_back(self, connection: AsyncConnection[Any]) -> None:

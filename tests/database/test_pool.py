@@ -75,6 +75,16 @@ def test_a_database_that_is_away_is_not_called_busy(published: Database) -> None
     use(psycopg.conninfo.make_conninfo(published.admin, host="/nowhere"), work, seconds=0.5)
 
 
+def test_while_the_database_is_away_only_the_first_waits(published: Database) -> None:
+    async def work(pool: Pool) -> None:
+        with pytest.raises(UnavailableError):
+            await pool.rows("SELECT 1", wait=0.1)
+        with pytest.raises(UnavailableError):
+            await pool.rows("SELECT 1")  # else a minute, and `use` would give up
+
+    use(psycopg.conninfo.make_conninfo(published.admin, host="/nowhere"), work, seconds=60)
+
+
 def test_a_busy_database_is_alive_and_one_that_is_away_is_not(published: Database) -> None:
     async def busy(pool: Pool) -> bool:
         work = [asyncio.create_task(pool.rows("SELECT pg_sleep(3) IS NULL")) for _ in range(SIZE)]
