@@ -104,6 +104,11 @@ def decision(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--reason", required=True, help="Why; it goes into the log.")(command)
 
 
+def can_be_asked() -> bool:
+    """Whether somebody sits at the terminal."""
+    return sys.stdin.isatty()
+
+
 def duration(text: str) -> timedelta:
     """A duration like 90d, 12h or 30m.
 

@@ -32,7 +32,7 @@ GRANT EXECUTE ON FUNCTION km3vo.promote(text, integer, timestamptz),
     km3vo.grant_has_ended(text, timestamptz, timestamptz) TO km3vo_service
 """
 LET_INGEST = """
-GRANT EXECUTE ON FUNCTION km3vo.take_in(text, integer[], text[]),
+GRANT EXECUTE ON FUNCTION km3vo.outlook(text), km3vo.take_in(text, integer[], text[]),
     km3vo.supersede(text, integer[], boolean, text[], text, float8, float8, text, text) TO km3vo_ingest
 """
 CREATE = (

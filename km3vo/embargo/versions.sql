@@ -243,6 +243,25 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped AND attgenerated = '' AND left(attname, 1) <> '_'
 $$;
 
+-- When what the loader staged would become public: how many rows there are, how many of them are due, how many never are,
+-- between which times the others become public, and what quality control says of new events.
+CREATE OR REPLACE FUNCTION km3vo.outlook(of_table text)
+RETURNS TABLE (rows bigint, due bigint, never bigint, first timestamptz, last timestamptz, qc text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    rule km3vo.embargoed := km3vo.find_embargoed(of_table);
+BEGIN
+    PERFORM km3vo.check_staging();
+    RETURN QUERY EXECUTE format(
+        'SELECT count(*), count(*) FILTER (WHERE at <= clock), count(*) FILTER (WHERE at IS NULL OR at = ''infinity''),'
+        ' min(at) FILTER (WHERE at > clock AND isfinite(at)), max(at) FILTER (WHERE at > clock AND isfinite(at)),'
+        ' (SELECT qc FROM km3vo.stream WHERE name = $2) FROM clock_timestamp() AS clock, ('
+        '    SELECT km3vo.due_by(staged.%1$I, NULL, $3, one.kind, one.release_time) AS at FROM pg_temp.staging AS staged'
+        '    LEFT JOIN km3vo.release_exception AS one'
+        '        ON one.published = $1 AND one.event = staged.%2$I::text AND one.lifted_at IS NULL) AS staged',
+        rule.time_column, rule.event_column) USING of_table, rule.stream, km3vo.latency(rule);
+END $$;
+
 -- Publish what the loader staged, in the order of the sky where there are positions (`place`: ra, dec). `loads` are the
 -- numbers of the files. Release times are computed here for all rows at once.
 CREATE OR REPLACE FUNCTION km3vo.take_in(of_table text, loads integer[], place text[]) RETURNS bigint

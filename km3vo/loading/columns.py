@@ -6,7 +6,7 @@ decided later, in the database (loading.rules).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 
@@ -75,7 +75,7 @@ def match(table: Table, opened: Opened, source: ReleasedFile | None, note: Note)
         elif each.recipe.seconds is not None:
             makers.append(_dated(each, opened, note))
         else:
-            file_column = _with_unit(opened.columns[each.place], each.recipe.unit)
+            file_column = _with_unit(each.column, opened.columns[each.place], each.recipe.unit, note)
             factor = _factor(each.column, file_column, note)
             if factor is not None or opened.columns[each.place] is not as_found[each.place]:
                 turned.add(each.column.name)
@@ -86,7 +86,7 @@ def match(table: Table, opened: Opened, source: ReleasedFile | None, note: Note)
 def _matches(table: Table, opened: Opened, source: ReleasedFile | None, note: Note) -> list[_Match]:
     names = [column.name for column in opened.columns]
     recipes = dict(source.columns) if source else {}
-    ignored = set(source.ignore) if source else set()
+    ignored = {name.lower() for name in source.ignore} if source else set()
     places = _places(names, note)
     used: set[int] = set()
     found = []
@@ -105,8 +105,8 @@ def _matches(table: Table, opened: Opened, source: ReleasedFile | None, note: No
             renamed = "" if recipe.column == column.name else f" (from the file's column {recipe.column})"
             note(0, f"column {column.name} is missing{renamed}")
     for place, name in enumerate(names):
-        if place not in used and name not in ignored and "*" not in ignored:
-            note(0, _unknown(table, name))
+        if place not in used and name.lower() not in ignored and "*" not in ignored:
+            note(0, _unknown(table, name, recipes))
     return found
 
 
@@ -120,8 +120,11 @@ def _places(names: Sequence[str], note: Note) -> dict[str, int]:
     return places | {name: place for place, name in enumerate(names)}
 
 
-def _unknown(table: Table, name: str) -> str:
+def _unknown(table: Table, name: str, recipes: Mapping[str, Recipe]) -> str:
     known = [column.name for column in table.columns]
+    if (recipe := recipes.get(name.lower())) is not None:
+        made = f"from {recipe.column}" if recipe.column else "otherwise"
+        return f"column {shown(name)} has no use, since {name.lower()} is made {made}: leave it out"
     near = get_close_matches(name.lower(), known, 1)
     hint = f" (did you mean {near[0]}?)" if near else ""
     return f"column {shown(name)} does not exist in {table.qualified}{hint}: leave it out, or rename it"
@@ -184,11 +187,19 @@ def _made(column: Column, recipe: Recipe, first: int, note: Note) -> _Maker:
     return make
 
 
-def _with_unit(read: FileColumn, unit: str | None) -> FileColumn:
+def _with_unit(column: Column, read: FileColumn, unit: str | None, note: Note) -> FileColumn:
     """A column of the file, with its unit as we know it where the file says none."""
-    if unit is None or read.column.unit:
+    if unit is None:
         return read
-    return replace(read, column=replace(read.column, unit=unit))
+    if not (read.column.unit or "").strip():
+        return replace(read, column=replace(read.column, unit=unit))
+    try:
+        same = units.factor(read.column.unit, unit) is None
+    except units.UnitMismatch:
+        same = False
+    if not same:
+        note(0, f"column {column.name}: the file says that its unit is {shown(str(read.column.unit))}, and not {unit}")
+    return read
 
 
 def _dated(matched: _Match, opened: Opened, note: Note) -> _Maker:

@@ -79,9 +79,9 @@ def _opened(content: Content, file: Path, source: ReleasedFile | None, note: Not
             names=source.header,
             blanks=source.separator == "whitespace",
         )
-    if not known:
+    if not known and ending(file.name):
         raise LoadError(f"{file.name}: the format of the file is not known: its name must end in {', '.join(ENDINGS)}.")
-    return open_table(content, note, options, file.name)
+    return open_table(content, note, options, file.name if known else "")
 
 
 @contextmanager

@@ -17,14 +17,17 @@ from pathlib import Path
 
 import psycopg
 import pyarrow as pa
+import pyarrow.compute as pc
 from psycopg import sql
 
 from km3vo.catalog.model import ReleasedFile, Table
 from km3vo.embargo import statistics, versions
 from km3vo.errors import ConflictError, LoadError, SetupError
-from km3vo.loading import history, staging
+from km3vo.loading import history, outlook, staging
 from km3vo.loading.columns import match
 from km3vo.loading.files import open_batches, open_file
+from km3vo.loading.mapping import Mapping
+from km3vo.loading.outlook import Outlook
 from km3vo.loading.rules import check
 from km3vo.readers.mistakes import Mistakes, Note
 from km3vo.readers.opened import Opened, Options
@@ -32,6 +35,9 @@ from km3vo.readers.opened import Opened, Options
 # Called with what is being done ("reading FILE", "checking", "inserting"), how much is done and of how much; 0 of 0
 # where nobody can say.
 Progress = Callable[[str, int, int], None]
+# Is told when rows would become public, and says whether to load them.
+Agree = Callable[[Outlook], bool]
+NO_MAPPING = Mapping()
 
 _AGAIN = "Nothing was loaded here; run the command again to see what is left to do."
 
@@ -116,6 +122,7 @@ class _Input:
     digest: str
     source: ReleasedFile | None
     open: Callable[[Note], Opened]
+    mapping: Mapping = NO_MAPPING
 
 
 def load(
@@ -125,9 +132,11 @@ def load(
     *,
     progress: Progress | None = None,
     options: Options | None = None,
+    mapping: Mapping = NO_MAPPING,
     superseding: Superseding | None = None,
     who: str | None = None,
     check_only: bool = False,
+    agree: Agree | None = None,
 ) -> Loaded:
     """Load files of events into a published table: all of them or, if anything is wrong, none.
 
@@ -139,17 +148,21 @@ def load(
         files: CSV, TSV, ECSV, VOTable, FITS, Parquet, or text that one of the table's sources describes.
         progress: is told what is being done.
         options: which table of a file is meant, and whether it is known that rows are missing.
+        mapping: what the files' columns are, beside what their names tell.
         superseding: the files hold new versions of events that are there. Embargoed ones go into embargo, until the
             later of the times that the versions say; public ones are replaced where they are.
         who: loads, for the log; the account unless given.
         check_only: look for mistakes, and load nothing.
+        agree: is told when the rows would become public, once they are without mistakes, and says whether to go on.
 
     Raises:
+        SetupError: the mapping does not fit the table.
         LoadError: with file, line, column, value and rule of the first mistakes.
         ConflictError: somebody else was loading the same events, or public events would change and that was not said.
     """
-    inputs = [_file_input(table, file, options or Options()) for file in files]
-    return _load(connection, table, inputs, progress or _silent, who, superseding, check_only=check_only)
+    mapping.check(table)
+    inputs = [_file_input(table, file, options or Options(), mapping) for file in files]
+    return _load(connection, table, inputs, progress or _silent, who, superseding, check_only=check_only, agree=agree)
 
 
 def load_batches(
@@ -187,7 +200,7 @@ def _silent(doing: str, done: int, size: int) -> None:
     """The progress of a load that nobody watches."""
 
 
-def _file_input(table: Table, file: Path, options: Options) -> _Input:
+def _file_input(table: Table, file: Path, options: Options, mapping: Mapping) -> _Input:
     try:
         with file.open("rb") as content:
             digest = hashlib.file_digest(content, "sha256").hexdigest()
@@ -195,11 +208,12 @@ def _file_input(table: Table, file: Path, options: Options) -> _Input:
         raise LoadError(f"There is no file {file}.") from None
     except OSError as error:
         raise LoadError(f"{file} cannot be read: {error.strerror}.") from None
-    if options.table is not None:
-        # Another table of the same file has other contents.
-        digest = hashlib.sha256(f"{digest} {options.table}".encode()).hexdigest()
+    # Another table of the same file has other contents; so has the same table read otherwise.
+    if read := " ".join(filter(None, (options.table, mapping.fingerprint))):
+        digest = hashlib.sha256(f"{digest} {read}".encode()).hexdigest()
     source = next((source for source in table.sources if file.match(source.file)), None)
-    return _Input(file.name, digest, source, lambda note: open_file(file, source, note, options))
+    source = mapping.applied(table, source, file.name)
+    return _Input(file.name, digest, source, lambda note: open_file(file, source, note, options), mapping)
 
 
 def _load(
@@ -211,6 +225,7 @@ def _load(
     superseding: Superseding | None = None,
     *,
     check_only: bool = False,
+    agree: Agree | None = None,
 ) -> Loaded:
     if table.kept_by_service:
         raise LoadError(f"the rows of {table.qualified} are written by the service itself: nothing can be loaded")
@@ -224,7 +239,7 @@ def _load(
             if fresh:
                 by = who or getpass.getuser()
                 staged, superseded = _load_fresh(
-                    connection, table, list(fresh.values()), progress, by, superseding, check_only=check_only
+                    connection, table, list(fresh.values()), progress, by, superseding, check_only, agree
                 )
     except psycopg.errors.UniqueViolation:
         raise ConflictError(f"Somebody else just loaded the same events into {table.qualified}. {_AGAIN}") from None
@@ -284,8 +299,8 @@ def _load_fresh(
     progress: Progress,
     who: str,
     superseding: Superseding | None,
-    *,
     check_only: bool,
+    agree: Agree | None,
 ) -> tuple[dict[str, _Staged], Superseded | None]:
     """Stage, check and insert; returns what was staged by the digests of the files, and what it superseded."""
     mistakes = Mistakes([(file.name, "row") for file in inputs])
@@ -293,11 +308,13 @@ def _load_fresh(
     staged = {
         file.digest: _stage(connection, table, number, file, mistakes, progress) for number, file in enumerate(inputs)
     }
-    _refuse(mistakes)
+    # Rows without mistakes of their own are looked at also where others have some: all are told at once.
     progress("checking", 0, 0)
     staging.analyze(connection)
     check(connection, table, mistakes, superseding=superseding is not None)
     _refuse(mistakes)
+    if agree is not None and not agree(outlook.of_staged(connection, table)):
+        raise LoadError("Nothing was loaded.")
     if check_only:
         return staged, None
     numbers = []
@@ -349,17 +366,21 @@ def _stage(
 ) -> _Staged:
     """Copy a file into the staging table; returns its rows and what was remarked while it was read.
 
-    Mistakes are noted; after the first no row is sent.
+    Mistakes are noted; rows that have some are not sent.
     """
+    bad: set[int] = set()
 
     def note(line: int, text: str) -> None:
+        bad.add(line)
         mistakes.add(number, line, text)
 
     with contextlib.closing(file.open(note)) as opened:
         mistakes.files[number] = (file.name, opened.unit)
+        for text in file.mapping.missing([column.name for column in opened.columns]):
+            note(0, text)
         fitting = match(table, opened, file.source, note)
         mistakes.turned[number] = fitting.turned
-        if mistakes.total:
+        if bad:
             return _Staged(0)  # with columns missing or unknown, what the cells hold is not worth telling
         rows = 0
         with staging.copy(connection, fitting.columns) as send:
@@ -368,10 +389,22 @@ def _stage(
                 batch = fitting.fit(block)
                 if mistakes.enough:
                     break
-                if not mistakes.total and len(block.lines):
-                    send(batch, number, block.lines)
+                batch, lines = _without(batch, block.lines, bad)
+                if len(lines):
+                    send(batch, number, lines)
                 progress(f"reading {file.name}", opened.done(), opened.size)
     expected = file.source.rows if file.source else None
     if expected is not None and rows != expected and not mistakes.total:
         note(0, f"it has {rows} rows and the release has {expected}: it is not complete, or not the released file")
-    return _Staged(rows, tuple(fitting.opened.remarks))
+    remarks = tuple(fitting.opened.remarks)
+    return _Staged(rows, remarks if rows else (*remarks, "it has no rows"))
+
+
+def _without(batch: pa.RecordBatch, lines: pa.Array, bad: set[int]) -> tuple[pa.RecordBatch, pa.Array]:
+    """The rows of a batch that have no mistakes; none where the file as a whole has one."""
+    if not bad:
+        return batch, lines
+    if 0 in bad:
+        return batch.slice(0, 0), lines.slice(0, 0)
+    good = pc.invert(pc.is_in(lines, pa.array(sorted(bad), lines.type)))
+    return batch.filter(good), lines.filter(good)

@@ -191,7 +191,7 @@ def test_readers_may_call_what_queries_are_made_of(admin: psycopg.Connection) ->
 @pytest.mark.parametrize(
     ("login", "schemas"),
     [
-        (INGEST, {("take_in", "km3vo"), ("supersede", "km3vo")}),
+        (INGEST, {("outlook", "km3vo"), ("take_in", "km3vo"), ("supersede", "km3vo")}),
         (UPLOAD, set()),
         (SERVICE, {("promote", "km3vo"), ("grant_has_ended", "km3vo")}),
     ],
@@ -207,13 +207,14 @@ def test_functions_of_the_others(admin: psycopg.Connection, login: str, schemas:
 
 
 def test_security_definers_are_known(admin: psycopg.Connection) -> None:
-    """Functions with the owner's rights, beside triggers: the service's, two of the loader, and two for observers."""
+    """Functions with the owner's rights, beside triggers: the service's, three of the loader, and two for observers."""
     rows = admin.execute(
         "SELECT oid::regprocedure::text FROM pg_proc WHERE prosecdef AND prorettype <> 'trigger'::regtype "
         "AND pronamespace <> 'pg_catalog'::regnamespace"
     ).fetchall()
     assert {name for (name,) in rows} == {
         "km3vo.promote(text,integer,timestamp with time zone)",
+        "km3vo.outlook(text)",
         "km3vo.take_in(text,integer[],text[])",
         "km3vo.supersede(text,integer[],boolean,text[],text,double precision,double precision,text,text)",
         "lab.events_granted()",
