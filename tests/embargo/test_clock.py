@@ -119,6 +119,15 @@ def test_reboots_do_not_add_up(due: Database, here: Here) -> None:
     assert after.good_at <= after.clock + clock.AHEAD
 
 
+def test_a_clock_that_is_a_little_ahead_is_not_remembered_as_right(due: Database) -> None:
+    """Else each reboot would add to what it is ahead."""
+    ahead(due, clock.AHEAD / 2)
+    with due.connect(OWNER) as owner:
+        clock.look(owner)
+        after = clock.read(owner)
+    assert after.good_at <= after.clock - clock.AHEAD / 4
+
+
 def test_the_machine_was_off_for_a_week_and_the_system_says_that_its_clock_is_right(
     due: Database, alerts: Table, here: Here
 ) -> None:
