@@ -171,6 +171,60 @@ BEGIN
         known.history, source);
 END $$;
 
+-- Public events of pg_temp.replaced get other values: `begin_renewal` makes pg_temp.renewed with their rows as they are,
+-- and when those have been changed `end_renewal` puts them in place of the old ones.
+-- The new rows are added at the end. An UPDATE would put them into pages that have room, and a page has room when nobody
+-- can see its earlier versions any more: a load that is open keeps those, and the order of rows would tell of it.
+CREATE OR REPLACE FUNCTION km3vo.begin_renewal(known km3vo.versioned) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    EXECUTE format('CREATE TEMPORARY TABLE renewed ON COMMIT DROP AS SELECT event.ctid AS _row, %1$s FROM %2$s AS event'
+        ' JOIN pg_temp.replaced ON replaced.event = event.%3$I',
+        km3vo.columns_of(known.parent, '{_access,_release_time,_qc,_basis,_load,_version}', 'event.%I'),
+        km3vo.public_part(known), known.event_column);
+END $$;
+
+CREATE OR REPLACE FUNCTION km3vo.end_renewal(known km3vo.versioned) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    columns text := km3vo.columns_of(known.parent, '{_access,_release_time,_qc,_basis,_load,_version}');
+    public regclass := km3vo.public_part(known);
+    rule km3vo.embargoed;
+    wanted bigint;
+    apart bigint := 0;
+    gone bigint;
+BEGIN
+    SELECT count(*) INTO wanted FROM pg_temp.renewed;
+    SELECT * INTO rule FROM km3vo.embargoed WHERE published = known.published;
+    IF FOUND THEN
+        -- What is public stays public, also by a rule that says otherwise by now: the door of the partition would refuse
+        -- such events, and they are changed where they are. So are those of another time, which the guard looks at.
+        EXECUTE format('WITH apart AS ('
+            '    SELECT event._row FROM pg_temp.renewed AS event JOIN %1$s AS present ON present.ctid = event._row'
+            '    JOIN km3vo.stream ON stream.name = %5$L LEFT JOIN km3vo.release_exception AS one'
+            '        ON one.published = %3$L AND one.event = event.%4$I::text AND one.lifted_at IS NULL'
+            '    CROSS JOIN LATERAL (SELECT km3vo.due_by('
+            '        event.%2$I, event._basis, stream.latency, one.kind, one.release_time)) AS rule (time)'
+            '    WHERE event.%2$I IS DISTINCT FROM present.%2$I'
+            '        OR rule.time IS DISTINCT FROM event._release_time OR rule.time > clock_timestamp()'
+            '), kept AS ('
+            '    DELETE FROM pg_temp.renewed AS event USING apart WHERE event._row = apart._row RETURNING event.*'
+            ') UPDATE %1$s AS event SET (%6$s) = ROW(%7$s) FROM kept WHERE event.ctid = kept._row',
+            public, rule.time_column, known.published, known.event_column, rule.stream,
+            km3vo.columns_of(known.parent, '{_load,_version}'),
+            km3vo.columns_of(known.parent, '{_load,_version}', 'kept.%I'));
+        GET DIAGNOSTICS apart = ROW_COUNT;
+    END IF;
+    EXECUTE format('DELETE FROM %s AS event USING pg_temp.renewed WHERE event.ctid = renewed._row', public);
+    GET DIAGNOSTICS gone = ROW_COUNT;
+    IF gone + apart <> wanted THEN
+        RAISE EXCEPTION 'embargo: events of % have just been changed by somebody else', known.published
+            USING ERRCODE = 'unique_violation';
+    END IF;
+    EXECUTE format('INSERT INTO %1$s (%2$s) SELECT %2$s FROM pg_temp.renewed ORDER BY _row', public, columns);
+    DROP TABLE pg_temp.renewed;
+END $$;
+
 -- The staging table of the session's load, or an error.
 CREATE OR REPLACE FUNCTION km3vo.check_staging() RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -224,10 +278,13 @@ BEGIN
     GET DIAGNOSTICS in_place = ROW_COUNT;
     IF in_place > 0 THEN
         PERFORM km3vo.keep(known, public::text, 'pg_temp.replaced AS named', 'superseded', log);
-        EXECUTE format('UPDATE %1$s AS event SET (%2$s, _load, _version) = ROW(%3$s, $1[staged._file + 1], next.version)'
-            ' FROM pg_temp.staging AS staged JOIN %4$s AS next ON next.event = staged.%5$I WHERE event.%5$I = staged.%5$I',
-            public, km3vo.columns_of(known.parent, '{}'), km3vo.staged(known.parent),
+        PERFORM km3vo.begin_renewal(known);
+        EXECUTE format('UPDATE pg_temp.renewed AS event SET (%1$s, _load, _version)'
+            ' = ROW(%2$s, $1[staged._file + 1], next.version)'
+            ' FROM pg_temp.staging AS staged JOIN %3$s AS next ON next.event = staged.%4$I WHERE event.%4$I = staged.%4$I',
+            km3vo.columns_of(known.parent, '{}'), km3vo.staged(known.parent),
             km3vo.earlier_versions(known, 'pg_temp.replaced AS named'), known.event_column) USING loads;
+        PERFORM km3vo.end_renewal(known);
         DELETE FROM pg_temp.chosen USING pg_temp.replaced WHERE chosen.event = replaced.event;
     END IF;
     vanished := km3vo.take_out(known, 'superseded', log) + in_place - superseded;
@@ -394,11 +451,13 @@ BEGIN
     GET DIAGNOSTICS in_place = ROW_COUNT;
     IF in_place > 0 THEN
         PERFORM km3vo.keep(known, public::text, 'pg_temp.replaced AS named', 'unloaded', log);
-        EXECUTE format('UPDATE %1$s AS event SET (%2$s) = ROW(%3$s) FROM %4$s AS kept JOIN pg_temp.replaced'
-            ' ON replaced.event = kept.%5$I WHERE event.%5$I = kept.%5$I AND kept._change = $1',
-            public, km3vo.columns_of(known.parent, '{_load,_version}'),
+        PERFORM km3vo.begin_renewal(known);
+        EXECUTE format('UPDATE pg_temp.renewed AS event SET (%1$s) = ROW(%2$s) FROM %3$s AS kept JOIN pg_temp.replaced'
+            ' ON replaced.event = kept.%4$I WHERE event.%4$I = kept.%4$I AND kept._change = $1',
+            km3vo.columns_of(known.parent, '{_load,_version}'),
             km3vo.columns_of(known.parent, '{_load,_version}', 'kept.%I'), known.history, known.event_column)
             USING one.change;
+        PERFORM km3vo.end_renewal(known);
         EXECUTE format('UPDATE %1$s AS kept SET _reinstated = $1 FROM pg_temp.replaced'
             ' WHERE replaced.event = kept.%2$I AND kept._change = $2', known.history, known.event_column)
             USING log, one.change;

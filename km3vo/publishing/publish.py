@@ -67,9 +67,9 @@ def publish(connection: psycopg.Connection, catalog: Catalog, *, new_meaning: bo
                 created.append(table.qualified)
             if versions.are_kept(table):
                 versions.apply(connection, table)
+                statistics.leave_alone(connection, table)
             if table.release.embargoed:
                 partitions.apply_rules(connection, table)
-                statistics.leave_alone(connection, table)
             if table.kept_by_service:
                 _let_service_write(connection, table)
     grants.open_to_observers(connection, catalog)

@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from km3vo.catalog.model import Catalog, Table
 from km3vo.database.logins import INGEST, MEMBER, OWNER, PUBLIC, SERVICE, Database
@@ -17,7 +18,7 @@ from km3vo.embargo.corrections import ByIds, Equal
 from km3vo.errors import ConflictError, LoadError, NotFoundError
 from km3vo.loading import loads
 from km3vo.loading.loads import Loaded, Superseding
-from tests.embargo.lab import where
+from tests.embargo.lab import add_event, where
 from tests.support import changes
 
 pytestmark = pytest.mark.slow
@@ -291,3 +292,39 @@ def test_two_who_supersede_the_same_event(database: Database, events: Table, loa
         thread.join(30)
     assert len(seen(database, MEMBER)) == 1
     assert 1 in outcome and len(outcome) == 2
+
+
+@pytest.mark.parametrize("name", ["lab.events", "lab.known"])
+def test_where_corrected_rows_lie_does_not_tell_of_an_open_load(
+    new_published: Callable[[], Database], catalog: Catalog, tmp_path: Path, name: str
+) -> None:
+    """Pages have room when nobody can see their earlier rows any more: an open load keeps those."""
+    table, orders = catalog.table(name), []
+    for number in range(2):  # one after the other: what is open in another database of the server keeps rows as well
+        database = new_published()
+
+        def load(*rows: str, database: Database = database, **superseding: Any) -> int:
+            file = tmp_path / f"{len(list(tmp_path.iterdir()))}.csv"
+            file.write_text(HEADER + "".join(rows))
+            how = Superseding(**WHY, **superseding) if superseding else None
+            with database.connect(INGEST) as loader:
+                return loads.load(loader, table, [file], superseding=how).files[0].number or 0
+
+        load(*(row(f"e{n}") for n in range(400)))
+        with database.connect(OWNER) as owner, database.connect(INGEST) as loader:
+            if table.release.embargoed:
+                decisions.set_quality(owner, table, "passed", None, **WHY)
+                with database.connect(SERVICE, autocommit=True) as service:
+                    assert partitions.promote(service, table).moved == 400
+            if number:
+                add_event(loader, "h", NEW)  # uncommitted
+            for version in range(3):
+                again = load(*(row(f"e{n}", OLD, version) for n in range(version, 400, 4)), public=True)
+                seen(database, PUBLIC, table=name)
+            corrections.unload(owner, again, public=True, **WHY)
+            with database.connect(PUBLIC) as reader:
+                relation = sql.Identifier(*partitions.relation(table, "public"))
+                lie = sql.SQL("SELECT ctid::text, event_id FROM {}").format(relation)
+                orders.append(reader.execute(lie).fetchall())
+    assert len(orders[0]) == 400
+    assert orders[0] == orders[1]
