@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from datetime import date
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import yaml
 from pydantic import ValidationError
+from yaml.constructor import SafeConstructor
 
 from km3vo.catalog.entries import SchemaEntry
 from km3vo.catalog.model import Catalog, Datatype, Schema
@@ -37,7 +39,7 @@ def read_schema(file: Path) -> Schema:
     """The schema that one file describes. Raises SetupError."""
     text = file.read_text(encoding="utf-8")
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        root = _composed(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" line {mark.line + 1}" if mark else ""
@@ -47,12 +49,19 @@ def read_schema(file: Path) -> Schema:
         raise SetupError(f"{file.name}: the file is empty; docs/tables.md shows what to write.")
     _refuse_repeated_keys(file, root)
     try:
-        schema = SchemaEntry.model_validate(yaml.safe_load(text)).build()
+        schema = SchemaEntry.model_validate(SafeConstructor().construct_document(root)).build()
     except ValidationError as error:
         raise SetupError(_report(file, root, error)) from None
     if schema.name != file.stem:
         raise SetupError(f"{file.name}: describes schema {schema.name}: call the file {schema.name}.yaml.")
     return schema
+
+
+def _composed(text: str) -> yaml.Node | None:
+    """The tree of a text, by libyaml where PyYAML has it: nine times as fast, but less exact about where mistakes are."""
+    with contextlib.suppress(AttributeError, yaml.YAMLError):
+        return yaml.compose(text, Loader=yaml.CSafeLoader)
+    return yaml.compose(text, Loader=yaml.SafeLoader)
 
 
 def _refuse_repeated_keys(file: Path, node: yaml.Node) -> None:
