@@ -37,6 +37,7 @@ MJD = datetime(1858, 11, 17, tzinfo=UTC)
 @click.option(
     "--ignore", multiple=True, metavar="NAME", help='The file\'s column NAME is left out; "*": all unknown ones.'
 )
+@click.option("--require", multiple=True, metavar="NAME", help="Rows without a value in the files' NAME are left out.")
 @click.option("--truncated", is_flag=True, help="It is known that the files lack rows.")
 @click.option("--check", is_flag=True, help="Look for mistakes, and load nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask whether rows may become public.")
@@ -54,6 +55,7 @@ def command(
     units: tuple[str, ...],
     sets: tuple[str, ...],
     ignore: tuple[str, ...],
+    require: tuple[str, ...],
     truncated: bool,
     check: bool,
     yes: bool,
@@ -67,9 +69,9 @@ def command(
     """Load FILES of events into a published TABLE.
 
     All rows of all files are loaded, or none. FILES are paths, patterns in quotes, addresses, or "-" for the standard
-    input. CSV, TSV, ECSV, VOTable, FITS and Parquet are read, compressed or not; columns are matched by name, and
-    units, time scales and frames turned into the published ones. Where names or units differ, or are missing in the
-    files, say so with --map, --unit, --set and --ignore, each as often as needed.
+    input. CSV, TSV, ECSV, VOTable, FITS, Parquet, HDF5 and ROOT are read, compressed or not; columns are matched by
+    name, and units, time scales and frames turned into the published ones. Where names or units differ, or are missing
+    in the files, say so with --map, --unit, --set, --ignore and --require, each as often as needed.
 
     Every row is checked first, and mistakes are told with file, line, column and value. Then you are told when the rows
     become public; on a terminal you are asked if that is at once (--yes: you are not). Loading a file again does
@@ -99,7 +101,7 @@ def command(
     settings = Settings()
     target = published(settings, table)
     how = _superseding(target, supersede, whole_runs, period, public, reason, by)
-    mapping = Mapping(pairs("--map", maps), pairs("--unit", units), pairs("--set", sets, first=True), ignore)
+    mapping = Mapping(pairs("--map", maps), pairs("--unit", units), pairs("--set", sets, first=True), ignore, require)
     mapping.check(target)
     with gathered(files) as paths, opened() as (_settings, database):
         with database.connect(INGEST) as loader, progress.bar(progress.on_terminal(), target.qualified) as told:

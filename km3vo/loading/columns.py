@@ -65,6 +65,7 @@ class _Match:
 def match(table: Table, opened: Opened, source: ReleasedFile | None, note: Note) -> Fitting:
     """Match the names of a file's columns with those of a table; what does not match is told to ``note``."""
     matches = _matches(table, opened, source, note)
+    opened.want(_used(matches, opened, source))
     first, as_found = opened.first, list(opened.columns)
     turned: set[str] = set()
     opened = converted(opened, _coordinates(table, matches), note)
@@ -108,6 +109,15 @@ def _matches(table: Table, opened: Opened, source: ReleasedFile | None, note: No
         if place not in used and name.lower() not in ignored and "*" not in ignored:
             note(0, _unknown(table, name, recipes))
     return found
+
+
+def _used(matches: Sequence[_Match], opened: Opened, source: ReleasedFile | None) -> set[int]:
+    """The places of the columns of the file whose cells are asked for."""
+    named = (*(source.required if source else ()), *(match.recipe.seconds or "" for match in matches))
+    required = {name.lower() for name in named}
+    return {match.place for match in matches if match.place is not None} | {
+        place for place, column in enumerate(opened.columns) if column.name.lower() in required
+    }
 
 
 def _places(names: Sequence[str], note: Note) -> dict[str, int]:

@@ -19,6 +19,9 @@ from km3vo.readers.mistakes import Note
 from km3vo.readers.opened import Block, FileColumn, Opened, Options
 from km3vo.readers.text.delimited import open_described
 
+# What an operator's own files may be beside what users upload: their first bytes, and how their names end.
+_HDF5, _ROOT = b"\x89HDF\r\n\x1a\n", b"root"
+_LOCAL = {".h5": "HDF5", ".hdf5": "HDF5", ".root": "ROOT"}
 _SEPARATORS = {"comma": ",", "tab": "\t", "whitespace": "\t"}
 
 
@@ -35,7 +38,13 @@ def open_file(file: Path, source: ReleasedFile | None, note: Note, options: Opti
         except BaseException:
             plain.close()
             raise
-    opened.close = plain.close
+    inner = opened.close
+
+    def close() -> None:
+        inner()
+        plain.close()
+
+    opened.close = close
     opened.blocks = _with_explanation(file, opened.blocks)
     if source is not None and (source.missing or source.required):
         opened.blocks = _sifted(opened, source, opened.blocks)
@@ -47,9 +56,10 @@ def _sifted(opened: Opened, source: ReleasedFile, blocks: Iterator[Block]) -> It
 
     Lines keep their numbers.
     """
-    names = [column.name for column in opened.columns]
-    required = [names.index(name) for name in source.required if name in names]
+    names = [column.name.lower() for column in opened.columns]
+    required = [names.index(name.lower()) for name in source.required if name.lower() in names]
     words = pa.array(source.missing, pa.string())
+    left_out = 0
     for block in blocks:
         columns = [_without(cells, words) for cells in block.columns]
         kept = pa.array(np.ones(len(block.lines), dtype=bool))
@@ -58,8 +68,13 @@ def _sifted(opened: Opened, source: ReleasedFile, blocks: Iterator[Block]) -> It
             there = cells.is_valid()
             if pa.types.is_string(cells.type):
                 there = pc.and_(there, pc.fill_null(pc.not_equal(pc.utf8_trim_whitespace(cells), ""), False))
+            elif pa.types.is_floating(cells.type):
+                there = pc.and_(there, pc.fill_null(pc.invert(pc.is_nan(cells)), False))
             kept = pc.and_(kept, there)
+        left_out += len(kept) - pc.sum(kept).as_py()
         yield Block([cells.filter(kept) for cells in columns], block.lines.filter(kept))
+    if left_out:
+        opened.remarks.append(f"{left_out} rows were left out, since they have no {' or no '.join(source.required)}")
 
 
 def _without(cells: pa.Array, words: pa.Array) -> pa.Array:
@@ -70,6 +85,8 @@ def _without(cells: pa.Array, words: pa.Array) -> pa.Array:
 
 def _opened(content: Content, file: Path, source: ReleasedFile | None, note: Note, options: Options) -> Opened:
     known = ending(file.name) in ENDINGS
+    if (opened := _opened_locally(content, file, note, options)) is not None:
+        return opened
     if source is not None and (source.header or source.separator != "comma" or not known):
         return open_described(
             content,
@@ -80,8 +97,26 @@ def _opened(content: Content, file: Path, source: ReleasedFile | None, note: Not
             blanks=source.separator == "whitespace",
         )
     if not known and ending(file.name):
-        raise LoadError(f"{file.name}: the format of the file is not known: its name must end in {', '.join(ENDINGS)}.")
+        raise LoadError(
+            f"{file.name}: the format of the file is not known: its name must end in {', '.join((*ENDINGS, *_LOCAL))}."
+        )
     return open_table(content, note, options, file.name if known else "")
+
+
+def _opened_locally(content: Content, file: Path, note: Note, options: Options) -> Opened | None:
+    """A file of a format that uploads cannot have; None for any other."""
+    head = content.head(len(_HDF5))
+    if head == _HDF5:
+        from km3vo.readers.local.hdf5 import open_hdf5
+
+        return open_hdf5(content, note, options)
+    if head.startswith(_ROOT):
+        from km3vo.readers.local.root import open_root
+
+        return open_root(content, note, options)
+    if (form := _LOCAL.get(ending(file.name))) is not None:
+        raise ReadError(f"it is no {form} file")
+    return None
 
 
 @contextmanager

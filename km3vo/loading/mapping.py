@@ -22,17 +22,19 @@ class Mapping:
         units: (name in the file, its unit there).
         values: (ours, what it is in every row, as text).
         ignored: names in the file of what is not loaded; "*" for all that has no place.
+        required: names in the file of what a row needs; without a value there it is left out.
     """
 
     columns: Pairs = ()
     units: Pairs = ()
     values: Pairs = ()
     ignored: tuple[str, ...] = ()
+    required: tuple[str, ...] = ()
 
     @property
     def fingerprint(self) -> str:
         """What tells contents that are read by it from the same that are read by another."""
-        return "" if self == Mapping() else repr((self.columns, self.units, self.values, self.ignored))
+        return "" if self == Mapping() else repr((self.columns, self.units, self.values, self.ignored, self.required))
 
     def check(self, table: Table) -> None:
         """Make sure that it speaks of the table's columns, and of each once.
@@ -69,12 +71,18 @@ class Mapping:
                 if (recipe.column or "").lower() == file.lower():
                     recipes[column.name] = replace(recipe, unit=unit)
         base = source or ReleasedFile(file=name)
-        return replace(base, columns=tuple(recipes.items()), ignore=(*base.ignore, *self.ignored))
+        return replace(
+            base,
+            columns=tuple(recipes.items()),
+            ignore=(*base.ignore, *self.ignored, *self.required),
+            required=(*base.required, *self.required),
+        )
 
     def missing(self, names: Sequence[str]) -> Iterator[str]:
         """What it says of columns that a file of these does not have."""
         there = {name.lower() for name in names}
-        spoken = (*(file for file, _ in self.columns), *(file for file, _ in self.units), *self.ignored)
+        told = (file for pair in (self.columns, self.units) for file, _ in pair)
+        spoken = (*told, *self.ignored, *self.required)
         for file in dict.fromkeys(spoken):
             if file != "*" and file.lower() not in there:
                 near = get_close_matches(file.lower(), sorted(there), 1)

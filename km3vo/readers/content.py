@@ -6,7 +6,8 @@ import gzip
 import io
 import tempfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, BinaryIO
 
 from km3vo.errors import IncompleteError, ReadError, TooLargeError
@@ -106,6 +107,18 @@ class Content:
             raise
         copy.seek(0)
         return copy  # type: ignore[return-value]
+
+
+@contextmanager
+def kept_open(content: Content) -> Iterator[tuple[BinaryIO, Callable[[], None]]]:
+    """The bytes as a file in which one can go back, and how to close it later; closed at once when something fails."""
+    file = content.seekable()
+    close = file.close if content.packed else lambda: None
+    try:
+        yield file, close
+    except BaseException:
+        close()
+        raise
 
 
 class _Plain(io.RawIOBase):

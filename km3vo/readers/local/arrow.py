@@ -1,0 +1,45 @@
+"""Columns of numpy arrays, as HDF5 and ROOT files give them, in Arrow."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from km3vo.column import Column
+from km3vo.datatypes import Datatype
+
+# By kind and size of a numpy type. What has no datatype of its own is in the next larger one.
+_DATATYPES: dict[str, Datatype] = {
+    "b1": "boolean", "i1": "short", "u1": "unsignedByte", "i2": "short", "u2": "int", "i4": "int", "u4": "long",
+    "i8": "long", "u8": "long", "f2": "float", "f4": "float", "f8": "double",
+}  # fmt: skip
+
+
+def datatype(dtype: np.dtype[Any]) -> Datatype | None:
+    """The datatype of numbers or truth values of a numpy type; None when there is none."""
+    return _DATATYPES.get(dtype.newbyteorder("=").str[1:])
+
+
+def arrow_type(dtype: np.dtype[Any]) -> pa.DataType:
+    """The Arrow type of numbers or truth values of a numpy type."""
+    return pa.from_numpy_dtype(dtype.newbyteorder("="))
+
+
+def described(name: str, number: int, kind: Datatype, arraysize: str | None = None, **about: Any) -> Column:
+    """A column as its file describes it."""
+    return Column(name=name, datatype=kind, arraysize=arraysize, sql=f"c{number}", **about)
+
+
+def native(cells: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """The same numbers in this machine's byte order, one after the other in memory."""
+    return np.ascontiguousarray(cells, cells.dtype.newbyteorder("="))
+
+
+def rows(cells: np.ndarray[Any, Any]) -> pa.Array:
+    """An array with a number, or a list of numbers, for each row."""
+    if cells.ndim == 1:
+        return pa.array(native(cells))
+    flat = native(cells.reshape(len(cells), -1))
+    return pa.FixedSizeListArray.from_arrays(pa.array(flat.reshape(-1)), flat.shape[1])
