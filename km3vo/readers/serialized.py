@@ -178,7 +178,7 @@ def _merged(blocks: Iterator[Block], plan: Sequence[_Whole]) -> Iterator[Block]:
 def _cells(whole: _Whole, block: Block) -> pa.Array:
     cells = [block.columns[part] for part in whole.parts]
     found = cells[0]
-    if whole.column.type == PAIR:
+    if len(cells) == 2:  # FITS has both parts in one column already
         found = pa.StructArray.from_arrays([each.cast(pa.float64()) for each in cells], names=["jd1", "jd2"])
     if whole.mask is None:
         return found

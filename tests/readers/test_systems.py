@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import astropy.units as u
@@ -233,6 +234,14 @@ def test_logarithms_are_no_energies(read: Reader, name: str, tmp_path: Any) -> N
 def test_times_of_the_turning_earth_are_refused(read: Reader, name: str, tmp_path: Any) -> None:
     table = Table({"mjd": Time([60000.5], format="mjd", scale="ut1")})
     assert 'in the scale "ut1"' in refused(read, astropys(table, name, tmp_path), name).lower()
+
+
+@each_door
+@pytest.mark.parametrize("name", ASTROPY)
+def test_times_of_astropy_stand_beside_quantities(read: Reader, name: str, tmp_path: Any) -> None:
+    table = QTable({"obs_time": Time(["2023-02-25T12:00:37"], scale="tai"), "energy": [2.0] * u.GeV})
+    found = read(astropys(table, name, tmp_path), name)
+    assert found == {"obs_time": [datetime(2023, 2, 25, 12)], "energy": [2.0]}
 
 
 def ours(name: str) -> bytes:
