@@ -106,7 +106,7 @@ def _matches(table: Table, opened: Opened, source: ReleasedFile | None, note: No
             renamed = "" if recipe.column == column.name else f" (from the file's column {recipe.column})"
             note(0, f"column {column.name} is missing{renamed}")
     for place, name in enumerate(names):
-        if place not in used and name.lower() not in ignored and "*" not in ignored:
+        if place not in used and name.lower() not in ignored and "*" not in ignored and name not in names[:place]:
             note(0, _unknown(table, name, recipes))
     return found
 
@@ -135,6 +135,8 @@ def _unknown(table: Table, name: str, recipes: Mapping[str, Recipe]) -> str:
     if (recipe := recipes.get(name.lower())) is not None:
         made = f"from {recipe.column}" if recipe.column else "otherwise"
         return f"column {shown(name)} has no use, since {name.lower()} is made {made}: leave it out"
+    if name.lower() in known:
+        return f"column {shown(name)} is one too many, beside one that is called {name.lower()} as well: leave it out"
     near = get_close_matches(name.lower(), known, 1)
     hint = f" (did you mean {near[0]}?)" if near else ""
     return f"column {shown(name)} does not exist in {table.qualified}{hint}: leave it out, or rename it"
@@ -166,21 +168,35 @@ def _is_mjd(table: Table, column: Column) -> bool:
 
 def _factor(column: Column, read: FileColumn, note: Note) -> float | None:
     """What to multiply a file's values with to have them in the published unit; None for nothing."""
-    wrong = misfit(read.type, column)
+    if read.clock is not None and read.clock.trouble:
+        return None  # told already
+    wrong = misfit(read.type, column) or _contradiction(read.column.ucd, column.ucd)
     if wrong is not None:
         note(0, f"column {column.name}: {wrong}")
         return None
-    if read.clock is not None and not read.clock.trouble and not read.clock.is_ours:
+    if read.clock is not None and not read.clock.is_ours:
         note(0, f"column {column.name}: it holds times in {read.clock}, and the published column holds something else")
     try:
         factor = units.factor(read.column.unit, column.unit)
     except units.UnitMismatch as mismatch:
         note(0, f"column {column.name}: {mismatch}")
         return None
+    wanted = column.unit or "a plain number"
     if factor is not None and column.datatype not in ("float", "double"):
-        note(0, f"column {column.name}: its unit is {shown(read.column.unit)}: write whole numbers in {column.unit}")
+        note(0, f"column {column.name}: its unit is {shown(read.column.unit)}: write whole numbers in {wanted}")
         return None
     return factor
+
+
+def _contradiction(found: str | None, published: str | None) -> str | None:
+    """Why a column is another coordinate than the one that is published, by its UCD; None when it is not."""
+    words = [(ucd or "").partition(";")[0].strip().lower().replace("_", ".") for ucd in (found, published)]
+    if found is None or words[0] == words[1] or not all(word.startswith(_COORDINATES) for word in words):
+        return None
+    return f"its UCD is {shown(found)}, where there should be {published}"
+
+
+_COORDINATES = ("pos.eq", "pos.galactic", "pos.ecliptic", "pos.supergalactic", "pos.az", "pos.earth", "pos.cartesian")
 
 
 def _made(column: Column, recipe: Recipe, first: int, note: Note) -> _Maker:
@@ -249,7 +265,9 @@ def _read(matched: _Match, opened: Opened, factor: float | None, note: Note) -> 
     assert place is not None
     if factor is not None:
         unit = opened.columns[place].column.unit or matched.recipe.unit
-        opened.remarks.append(f"column {column.name}: {unit} was turned into {column.unit} (times {factor:.10g})")
+        opened.remarks.append(
+            f"column {column.name}: {unit} was turned into {column.unit or 'a plain number'} (times {factor:.10g})"
+        )
 
     def make(block: Block) -> pa.Array:
         cells = block.columns[place]

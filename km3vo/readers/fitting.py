@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from km3vo.column import Column
 from km3vo.datatypes import DATATYPES
 from km3vo.readers.arrays import absent, is_array, lists, size_of, stored_type, without_nan, wrong_sizes
+from km3vo.readers.clocks import PAIR
 from km3vo.readers.mistakes import Place
 from km3vo.readers.texts import Grammar, from_texts, wanted, within_bounds
 from km3vo.results import views
@@ -91,6 +92,8 @@ def fitted(
 def _kind(type_: pa.DataType) -> str:
     if types.is_dictionary(type_):
         return _kind(type_.value_type)
+    if type_ == PAIR:
+        return "a time"
     for kind, tests in _KINDS.items():
         if any(test(type_) for test in tests):
             return kind
@@ -178,14 +181,17 @@ def _times(cells: pa.Array, grammar: Grammar, column: Column, place: Place) -> p
 def _scalars(column: Column, cells: pa.Array, place: Place, keep_nan: bool) -> pa.Array:
     values, bad = _numbers(column, cells)
     for index in np.flatnonzero(bad).tolist():
-        place.tell(index, cells[index].as_py(), f"is not {wanted(column)}{_because(column, cells.type)}")
+        value = cells[index].as_py()
+        place.tell(index, value, f"is not {wanted(column)}{_because(column, cells.type, value)}")
     return values if keep_nan else without_nan(values)
 
 
-def _because(column: Column, type_: pa.DataType) -> str:
+def _because(column: Column, type_: pa.DataType, value: object) -> str:
     """Why a number may have no room in a column of numbers."""
     if column.datatype in ("float", "double"):
         return " that a float or double holds exactly" if types.is_integer(type_) else " that a float holds"
+    if isinstance(value, float) and value.is_integer() and types.is_floating(type_):
+        return ", or it was rounded before: whole numbers so large are not exact in the file's column of floats"
     return ""
 
 
@@ -200,16 +206,25 @@ def _lists(column: Column, cells: pa.Array, target: pa.DataType, place: Place) -
     values, bad = _numbers(item, flat, nan=True)
     bad |= absent(flat) & (item.datatype not in ("float", "double"))
     found = lists(values.cast(target.value_type), counts, missing)
-    wrong = wrong_sizes(column, found)
+    wrong = misshapen = wrong_sizes(column, found)
     if bad.any():
+        wrong = misshapen.copy()
         wrong[np.repeat(np.arange(len(cells)), counts)[bad]] = True
     if not wrong.any():
         return found
     size = size_of(column)
-    what = f"{'' if size is None else f'{size} '}numbers"
+    whole = DATATYPES[item.datatype].low is not None
     for index in np.flatnonzero(wrong).tolist():
-        shown = ",".join(map(str, cells[index].as_py()[:9]))
-        place.tell(index, f"[{shown}]", f"is not {what}, each {DATATYPES[item.datatype].words}")
+        values = cells[index].as_py()
+        written = ",".join("null" if value is None else str(value) for value in values[:9])
+        each = DATATYPES[item.datatype].words if whole else "one that a float or double holds"
+        why = "" if misshapen[index] else f", each {each}"
+        why += " (there is no room for missing ones)" if whole and None in values else ""
+        place.tell(
+            index,
+            f"[{written}{',…' if len(values) > 9 else ''}]",
+            f"is not a list of {'' if size is None else f'{size} '}numbers{why}",
+        )
     return pc.if_else(pa.array(wrong), None, found)
 
 
@@ -252,6 +267,8 @@ def _numbers(column: Column, cells: pa.Array, *, nan: bool = False) -> tuple[pa.
         with np.errstate(invalid="ignore"):
             # 2**63 as a float is just too large, and so is what lies below -2**63.
             whole = (numbers == np.floor(numbers)) & (numbers >= float(known.low)) & (numbers < float(known.high) + 1)
+            # A number that has to be even was perhaps rounded: identifiers that pandas has in doubles.
+            whole &= np.abs(numbers) < 2.0 ** (np.finfo(numbers.dtype).nmant + 1)
     else:
         whole = (numbers >= known.low) & (numbers <= known.high)
     bad = ~missing & ~whole
@@ -271,6 +288,7 @@ def _floating(numbers: npt.NDArray[Any], missing: Mask, target: pa.DataType) -> 
     with np.errstate(over="ignore"):
         kept = numbers.astype(target.to_pandas_dtype())
     bad |= ~missing & np.isinf(kept) & np.isfinite(numbers)
+    bad |= ~missing & (kept == 0) & (numbers != 0)
     return pa.array(kept, target, mask=missing | bad), bad
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import PurePath
 from typing import Literal
 
@@ -63,7 +64,7 @@ def open_table(content: Content, note: Note, options: Options, name: str = "") -
             raise ReadError(
                 "its first line is empty, where the names of the columns should be" if name else "it is empty"
             )
-        if not name and b"\0" in head and not head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        if not name and _is_binary(head):
             raise ReadError(f"it is of no known format: use {FORMATS}")
         form = promised or "csv"
     # Only what is needed is imported: each format brings its own libraries.
@@ -74,7 +75,12 @@ def open_table(content: Content, note: Note, options: Options, name: str = "") -
     if form == "fits":
         from km3vo.readers.fits.table import open_fits
 
-        return open_fits(content, note, options)
+        def read_head(text: bytes, table: int) -> Opened:
+            from km3vo.readers.votable.table import read_head
+
+            return read_head(text, note, options, table)
+
+        return open_fits(content, note, options, read_head)
     if form == "parquet":
         from km3vo.readers.parquet.table import open_parquet
 
@@ -84,10 +90,16 @@ def open_table(content: Content, note: Note, options: Options, name: str = "") -
     if form == "ecsv":
         from km3vo.readers.text.ecsv import open_ecsv
 
-        return open_ecsv(content, note)
+        return open_ecsv(content, note, options)
     from km3vo.readers.text.delimited import open_text
 
     return open_text(content, note, "\t" if promised == "tsv" else "," if promised == "csv" else None)
+
+
+def _is_binary(head: bytes) -> bool:
+    """Whether a file has NUL characters before the end of its first line, and not in every other place: UTF-16."""
+    first = re.split(rb"[\r\n]", head, maxsplit=1)[0]
+    return b"\0" in first and not first.startswith((b"\xff\xfe", b"\xfe\xff")) and first.count(0) * 3 < len(first)
 
 
 def ending(name: str) -> str:

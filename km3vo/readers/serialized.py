@@ -16,10 +16,12 @@ import yaml
 from km3vo.column import Column
 from km3vo.errors import ReadError
 from km3vo.readers import units
+from km3vo.readers.arrays import lists
 from km3vo.readers.clocks import MJD, PAIR, Clock, clock_of, timesys
 from km3vo.readers.frames import Frame, frame_of
 from km3vo.readers.mistakes import named, shown
 from km3vo.readers.opened import Block, FileColumn, Opened
+from km3vo.results import views
 
 HEADER = 2 * 2**20  # bytes of the longest description
 _KEY = "__serialized_columns__"
@@ -33,6 +35,7 @@ _FORMATS: dict[str, tuple[tuple[float, float], float, str | None]] = {
     "gps": ((2_444_244.5, 19 / 86400), 1 / 86400, "TAI"),
     "cxcsec": ((2_450_814.5, 0.0), 1 / 86400, "TT"),
 }
+ABOUT = ("unit", "ucd", "utype", "xtype", "description")
 _TEXTS = ("iso", "isot", "fits", "datetime64")
 
 
@@ -101,6 +104,11 @@ def described(opened: Opened, text: str) -> dict[str, Any]:
     return as_dict(found.get("meta"))
 
 
+def about(column: Column) -> dict[str, str]:
+    """What is said about a column besides its type."""
+    return {key: value for key in ABOUT if (value := getattr(column, key))}
+
+
 def agreed(column: Column, said: dict[str, str]) -> Column:
     """A column with more that is said about it.
 
@@ -141,7 +149,7 @@ class _Whole:
 
     column: FileColumn
     parts: tuple[int, ...]
-    mask: int | None = None
+    masks: tuple[int, ...] = ()
 
 
 def merged(opened: Opened, meta: dict[str, Any]) -> Opened:
@@ -159,7 +167,7 @@ def merged(opened: Opened, meta: dict[str, Any]) -> Opened:
     for name, entry in described.items():
         for whole in _wholes(name, as_dict(entry), opened.columns, names):
             wholes[whole.parts[0]] = whole
-            used |= {*whole.parts, *([] if whole.mask is None else [whole.mask])}
+            used |= {*whole.parts, *whole.masks}
     plan = [
         wholes.get(place) or _Whole(column, (place,))
         for place, column in enumerate(opened.columns)
@@ -180,9 +188,27 @@ def _cells(whole: _Whole, block: Block) -> pa.Array:
     found = cells[0]
     if len(cells) == 2:  # FITS has both parts in one column already
         found = pa.StructArray.from_arrays([each.cast(pa.float64()) for each in cells], names=["jd1", "jd2"])
-    if whole.mask is None:
-        return found
-    return pc.if_else(pc.fill_null(block.columns[whole.mask], False), None, found)
+    for mask in whole.masks:
+        found = _masked(found, block.columns[mask])
+    return found
+
+
+def _masked(cells: pa.Array, mask: pa.Array) -> pa.Array:
+    """Cells without those that a mask names; one of several numbers may have a mask for each."""
+    if pa.types.is_boolean(mask.type):
+        return pc.if_else(pc.fill_null(mask, False), None, cells)
+    there = cells.is_valid()
+    counts = views.lengths(_as_lists(cells))
+    flags = _as_lists(mask).filter(there).flatten()
+    items = cells.flatten()
+    if len(flags) != len(items):
+        raise ReadError("a column and its mask have different shapes")
+    items = pc.if_else(pc.fill_null(flags.cast(pa.bool_()), False), None, items)
+    return lists(items, counts, ~there.to_numpy(zero_copy_only=False))
+
+
+def _as_lists(cells: pa.Array) -> pa.Array:
+    return cells.cast(pa.list_(cells.type.value_type)) if pa.types.is_fixed_size_list(cells.type) else cells
 
 
 def _renamed(columns: list[FileColumn]) -> list[FileColumn]:
@@ -236,8 +262,8 @@ def _plain(name: str, part: _Part, columns: Sequence[FileColumn], names: list[st
     place = _place(part.name, names, name)
     column = columns[place]
     described = replace(column.column, name=name, unit=part.unit or column.column.unit)
-    mask = None if part.mask is None else _place(part.mask, names, name)
-    return _Whole(replace(column, column=described), (place,), mask)
+    masks = () if part.mask is None else (_place(part.mask, names, name),)
+    return _Whole(replace(column, column=described), (place,), masks)
 
 
 def _place(part: str, names: list[str], name: str) -> int:
@@ -253,8 +279,8 @@ def _time(name: str, entry: dict[str, Any], columns: Sequence[FileColumn], names
         whole = _plain(name, first, columns, names)
         clock = clock_of(scale, "", (0.0, 0.0))
         column = replace(whole.column.column, datatype="double", arraysize=None, unit="d")
-        mask = whole.mask if second.mask is None else _place(second.mask, names, name)
-        return _Whole(FileColumn(column, PAIR, clock=clock), (*whole.parts, _place(second.name, names, name)), mask)
+        masks = whole.masks if second.mask is None else (*whole.masks, _place(second.mask, names, name))
+        return _Whole(FileColumn(column, PAIR, clock=clock), (*whole.parts, _place(second.name, names, name)), masks)
     whole = _plain(name, _part(entry.get("value"), name), columns, names)
     form = str(entry.get("format", ""))
     if form in _TEXTS:

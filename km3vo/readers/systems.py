@@ -199,8 +199,12 @@ def _add_position(
             block.columns[place] = pa.array(np.where(np.isnan(value), old, value), pa.float64(), mask=gone)
 
     changes.append(change)
-    for place, column in zip(pair, both, strict=True):
-        columns[place] = FileColumn(replace(column.column, datatype="double", unit="deg"), pa.float64())
+    for place, column, ucd in zip(pair, both, ("pos.eq.ra", "pos.eq.dec"), strict=True):
+        found = column.column.ucd or ""
+        if found and not found.lower().startswith("pos.eq"):
+            found = ucd + found[len(found.partition(";")[0]) :]
+        described = replace(column.column, datatype="double", unit="deg", ucd=found or None)
+        columns[place] = FileColumn(described, pa.float64())
     opened.remarks.append(f"columns {names}: positions in {frame} were turned into ICRS")
 
 

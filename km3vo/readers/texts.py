@@ -6,7 +6,9 @@ would poison a spatial index.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from decimal import Decimal
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +34,8 @@ _FORTRAN = r"^([+-]?(?:\d+\.?\d*|\.\d+))[dD]([+-]?\d+)$"
 _INFINITE = r"^[+-]?(?i:inf|infinity)$"
 _NAN = r"^[+-]?(?i:nan)$"
 _HEXADECIMAL = r"^0[xX][0-9a-fA-F]+$"
+_ANY_FLOAT = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eEdD][+-]?\d+)?\s*$", re.ASCII)
+_NOT_ZERO = r"^[+-]?[0.]*[1-9]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +80,9 @@ def from_texts(column: Column, texts: pa.Array, grammar: Grammar, place: Place, 
         return _arrays(column, trimmed, grammar, place)
     values, bad = scalars(column.datatype, trimmed, grammar)
     for index in np.flatnonzero(bad).tolist():
-        place.tell(index, texts[index].as_py(), f"is not {wanted(column)}")
+        text = texts[index].as_py()
+        beyond = column.datatype in ("float", "double") and _ANY_FLOAT.match(text)
+        place.tell(index, text, f"is not {wanted(column)}{f' that a {column.datatype} holds' if beyond else ''}")
     return values if keep_nan else without_nan(values)
 
 
@@ -180,6 +186,10 @@ def _floats(texts: pa.Array, type_: pa.DataType, grammar: Grammar) -> Read:
         if odd.any():
             # Beyond the range of the type: Arrow makes infinity of it. And C has more ways to write NaN.
             bad |= odd & ~_mask(pc.match_substring_regex(texts, spelling))
+    zeros = np.flatnonzero((found == 0) & ~absent(values))
+    if len(zeros):
+        # So small that nothing is left of it: 1e-400.
+        bad[zeros] |= _mask(pc.match_substring_regex(texts.take(pa.array(zeros)), _NOT_ZERO))
     return (_only(values, ~bad) if bad.any() else values), bad
 
 
@@ -221,12 +231,19 @@ def _without_fraction(texts: pa.Array) -> pa.Array:
     rest = ~_mask(pc.match_substring_regex(whole, _WHOLE)) & ~absent(whole)
     if not rest.any():
         return whole
-    values, bad = _floats(_only(whole, rest), pa.float64(), PLAIN)
-    found = views.values(values, np.nan)
-    with np.errstate(invalid="ignore"):
-        exact = ~bad & np.isfinite(found) & (found == np.floor(found)) & (np.abs(found) <= 2.0**53)
-    numbers = pa.array(np.where(exact, found, 0).astype(np.int64)).cast(pa.string())
-    return pc.if_else(pa.array(exact), numbers, whole)
+    rest &= _mask(pc.match_substring_regex(whole, _FLOAT)) | _mask(pc.match_substring_regex(whole, _FORTRAN))
+    kept = pa.array(rest)
+    return pc.replace_with_mask(whole, kept, pa.array(map(_as_whole, whole.filter(kept).to_pylist()), pa.string()))
+
+
+def _as_whole(text: str) -> str:
+    """A number as a whole one, digit by digit: a double would round 9.007199254740993e15. Others as they are."""
+    number = Decimal(text.lower().replace("d", "e"))
+    whole = number.is_finite() and number.adjusted() < _MOST_DIGITS and number == number.to_integral_value()
+    return str(int(number)) if whole else text
+
+
+_MOST_DIGITS = 20  # of a whole number of 64 bits, and one more
 
 
 def _cast(texts: pa.Array, type_: pa.DataType) -> Read:

@@ -117,7 +117,7 @@ def _coordinates(opened: Opened) -> CoordinateColumns:
 
 def _check_types(opened: Opened, note: Note) -> None:
     for column in opened.columns:
-        if column.typed and not _is_unsigned(column):
+        if column.typed and not _is_unsigned(column) and not (column.clock and column.clock.trouble):
             wrong = misfit(column.type, column.column)
             if wrong:
                 note(0, f"column {named(column.name)}: {wrong}")

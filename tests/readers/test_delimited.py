@@ -6,13 +6,16 @@ import csv
 import gzip
 import io
 
+import pyarrow as pa
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from km3vo.column import Column
 from km3vo.errors import ReadError
 from km3vo.readers.content import Content
 from km3vo.readers.text import delimited
+from km3vo.readers.text.inference import inferred
 from km3vo.readers.text.lines import Lines, original
 
 Cells = list[list[str | None]]
@@ -63,6 +66,10 @@ def test_tabs_separate_without_quotes() -> None:
         ("", "its first line is empty"),
         ("\n\na,b\n", "its first line is empty"),
         ("10,20\n30,40\n", "its first line holds numbers"),
+        ("E1,10.5,2023-02-25T12:00:00\nE2,11.5,2023-02-25T13:00:00\n", "its first line holds numbers or times"),
+        ("# by hand\na,b\n1,2\n", "its first line is a comment"),
+        ("sep=;\na;b\n1;2\n", 'its first line is "sep=;"'),
+        ("a,b\n1,2\n".encode("utf-16-le"), "its first line holds NUL characters: if its text is UTF-16"),
         ("a,b\n1,2\n".encode("utf-16"), "UTF-16"),
         ("a,b\n" + "x" * (2 * delimited.LINE) + ",1\n", "a line after line 1 is longer than"),
         ("a" * (2 * delimited.LINE), "its first line is longer than"),
@@ -236,3 +243,23 @@ def test_a_file_whose_form_is_known() -> None:
     )  # fmt: skip
     assert described(b"a title\nx,y\n1,2\n", skip=1) == (["x", "y"], [["1", "2"]], [3])
     assert described(b"1\t2\n", delimiter="\t", names=("x", "y")) == (["x", "y"], [["1", "2"]], [1])
+
+
+@pytest.mark.parametrize(
+    ("texts", "datatype"),
+    [
+        (["1.1", "1.10"], "char"),
+        (["-0.50", "-0.5"], "char"),
+        (["1.10", "2.25", "0.00", "-0.00"], "double"),
+        (["1.0", "1.5", "10.0"], "double"),
+        (["1.50", None, "1.50"], "double"),
+        (["9007199254740993.0"], "char"),
+        (["9007199254740992"], "long"),
+        (["1.2345e40", "0.12345678901234568"], "double"),
+        (["1e-400"], "char"),
+    ],
+)
+def test_what_is_read_as_a_number_could_be_written_again(texts: list[str | None], datatype: str) -> None:
+    column, cells = inferred(Column(name="x", datatype="char", arraysize="*"), pa.array(texts), comma=False)
+    assert column.datatype == datatype
+    assert datatype != "char" or cells.to_pylist() == texts

@@ -41,7 +41,7 @@ def test_whole_numbers_keep_within_their_bounds(datatype: Datatype, type_: pa.Da
     if datatype == "long":
         beyond = {pa.string(): (low - 1, high + 1), pa.float64(): (-(2**63) * 1.5, 2.0**63)}.get(type_)
         if type_ == pa.float64():
-            high = 2**63 - 1024
+            low, high = -(2**53) + 1, 2**53 - 1
     else:
         beyond = (low - 1, high + 1)
     cells: list[Any] = [low, high, None, *(beyond or ())]
@@ -62,7 +62,9 @@ def test_whole_numbers_keep_within_their_bounds(datatype: Datatype, type_: pa.Da
         (pa.uint64(), [0, 2**64 - 1, None], [0, None, None]),
         (pa.uint64(), [2**63, 2**63 - 1], [None, 2**63 - 1]),
         (pa.float64(), [1.5, 2.0, math.nan, math.inf], [None, 2, None, None]),
-        (pa.float32(), [16777216.0], [16777216]),
+        # Whole numbers beyond these are even, whatever they once were.
+        (pa.float32(), [16777215.0, 16777216.0], [16777215, None]),
+        (pa.float64(), [-(2.0**53) + 1, -(2.0**53)], [-(2**53) + 1, None]),
         (pa.decimal128(10, 2), [decimal.Decimal("1.50"), decimal.Decimal("2.00")], [None, 2]),
     ],
 )
@@ -84,12 +86,13 @@ def test_long_numbers_become_doubles_only_if_nothing_is_lost(type_: pa.DataType)
     assert found == [2.0**24, None, 2.0**40]
 
 
-def test_doubles_become_floats_unless_they_are_too_large() -> None:
-    found, told = read(column("float"), pa.array([0.1, 1e39, -1e39, math.inf, math.nan, 1e-50]))
-    assert found == [float(np.float32(0.1)), None, None, math.inf, None, 0.0]
+def test_doubles_become_floats_unless_they_are_too_large_or_too_small() -> None:
+    found, told = read(column("float"), pa.array([0.1, 1e39, -1e39, math.inf, math.nan, 1e-50, -0.0]))
+    assert found == [float(np.float32(0.1)), None, None, math.inf, None, None, 0.0]
     assert told == [
         "2: column x: 1e+39 is not a number that a float holds",
         "3: column x: -1e+39 is not a number that a float holds",
+        "6: column x: 1e-50 is not a number that a float holds",
     ]
 
 
@@ -127,6 +130,8 @@ def test_numbers_and_truth_as_votable_writes_them(text: str, datatype: Datatype,
         ("1d5", "double"),
         ("1e400", "double"),
         ("1e39", "float"),
+        ("1e-400", "double"),
+        ("-.00001e-45", "float"),
         ("nan(1)", "double"),
         ("0x10", "double"),
         ("1_000", "double"),
@@ -162,13 +167,16 @@ def test_a_cell_that_is_not_of_its_type_is_told(text: str, datatype: Datatype) -
         ("12.", "int", 12),
         ("1.2e1", "int", 12),
         ("9007199254740993.000", "long", 9007199254740993),
+        ("9.007199254740993e15", "long", 9007199254740993),
+        ("1e-320", "double", 1e-320),
+        ("-0e-400", "double", 0.0),
     ],
 )
 def test_numbers_as_programs_write_them_in_plain_text(text: str, datatype: Datatype, value: Any) -> None:
     assert read(column(datatype), pa.array([text]), PLAIN) == ([value], [])
 
 
-@pytest.mark.parametrize("text", ["12.5", "1e-1", "1e300", "12.0.0", "0x1F", "inf", "nan"])
+@pytest.mark.parametrize("text", ["12.5", "1e-1", "1e300", "12.0.0", "0x1F", "inf", "nan", "12.00000000000000000001"])
 def test_what_is_not_whole_is_told_in_plain_text_too(text: str) -> None:
     found, told = read(column("int"), pa.array([text]), PLAIN)
     assert found == [None] and len(told) == 1
@@ -189,12 +197,18 @@ def test_arrays() -> None:
     ]  # fmt: skip
     found, told = read(column("int", "*"), pa.array([[1, None], [2**31], [3, 4], None, []], pa.list_(pa.int64())))
     assert found == [None, None, [3, 4], None, []]
-    assert told[0] == '1: column x: "[1,None]" is not numbers, each a whole number from -2147483648 to 2147483647'
+    whole = "each a whole number from -2147483648 to 2147483647"
+    assert told == [
+        f'1: column x: "[1,null]" is not a list of numbers, {whole} (there is no room for missing ones)',
+        f'2: column x: "[2147483648]" is not a list of numbers, {whole}',
+    ]
     # A NULL among floating numbers stays one.
     assert read(column("float", "*"), pa.array([[1.5, None, 3.5]])) == ([[1.5, None, 3.5]], [])
     fixed = pa.array([[1.0, 2.0], None], pa.list_(pa.float32(), 2))
     assert read(column("double", "2", "point"), fixed) == ([[1.0, 2.0], None], [])
-    assert read(column("double", "3", "circle"), fixed)[1][0].startswith('1: column x: "[1.0,2.0]" is not 3 numbers')
+    assert read(column("double", "3", "circle"), fixed)[1][0].startswith(
+        '1: column x: "[1.0,2.0]" is not a list of 3 numbers'
+    )
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ HEADER = "# %%ECSV 1.0\n# ---\n# delimiter: ','\n# datatype:\n# - {name: x, data
 def test_ecsv_keeps_within_the_declared_type(kind: str, good: str, bad: str) -> None:
     told: list[tuple[int, str]] = []
     content = Content(io.BytesIO((HEADER % kind + f"{good}\n{bad}\n").encode()))
-    opened = open_ecsv(content, lambda line, text: told.append((line, text)))
+    opened = open_ecsv(content, lambda line, text: told.append((line, text)), Options())
     cells = [cell for block in opened.blocks for cell in block.columns[0].to_pylist()]
     assert cells[0] is not None and cells[1] is None
     assert [line for line, _ in told] == [2] and bad.strip('"') in told[0][1]

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from astropy.coordinates import SkyCoord
 from astropy.io import fits
-from astropy.table import QTable, Table
+from astropy.table import MaskedColumn, QTable, Table
 from astropy.time import Time
 
 from km3vo.catalog.model import Position
@@ -106,6 +106,64 @@ def test_a_system_that_is_ours_does_not_hide_one_that_is_not(read: Reader) -> No
 
 
 @each_door
+@pytest.mark.parametrize(
+    "more",
+    [
+        '<PARAM utype="stc:AstroCoordSystem.SpaceFrame.CoordRefFrame" value="FK4" {more}/>',
+        '<GROUP utype="stc:CatalogEntryLocation"><PARAM utype="stc:AstroCoordSystem.SpaceFrame.CoordRefFrame" '
+        'value="FK4" {more}/></GROUP>',
+        '<ATTRIBUTE dmrole="coords:SpaceFrame.spaceRefFrame" value="FK4"/>',
+    ],
+)
+def test_frames_of_other_models_are_not_passed_over(read: Reader, more: str) -> None:
+    more = more.format(more='name="frame" datatype="char" arraysize="*"')
+    assert "speaks of FK4" in refused(read, votable(POSITION.format(more="") + more, "10 20"), "x.vot")
+    ours = more.replace("FK4", "ICRS")
+    assert read(votable(POSITION.format(more="") + ours, "10 20"), "x.vot") == {"ra": [10], "dec": [20]}
+
+
+@each_door
+def test_scales_of_other_models_are_not_passed_over(read: Reader) -> None:
+    scale = '<PARAM name="s" datatype="char" utype="stc:AstroCoordSystem.TimeFrame.TimeScale" value="TT"/>'
+    assert "speaks of times in TT" in refused(read, votable(MJD.format(unit="d", more="") + scale, "60000"), "x.vot")
+    place = '<PARAM name="s" utype="stc:AstroCoordSystem.TimeFrame.ReferencePosition" value="BARYCENTER"/>'
+    assert "BARYCENTER" in refused(read, votable(MJD.format(unit="d", more="") + place, "60000"), "x.vot")
+
+
+@each_door
+def test_a_reference_to_nothing_is_refused(read: Reader) -> None:
+    content = votable(POSITION.format(more=' ref="gone"'), "10 20")
+    assert 'column ra refers to "gone", which is not in the file' in refused(read, content, "x.vot")
+    group = votable(POSITION.format(more=' ref="g"'), "10 20", before='<GROUP ID="g"/>')
+    assert read(group, "x.vot") == {"ra": [10], "dec": [20]}
+
+
+@each_door
+def test_missing_values_that_another_column_declares(read: Reader) -> None:
+    def frame(values: str) -> str:
+        return f'<FIELD name="frame" datatype="long">{values}</FIELD>'
+
+    first = '<FIELD name="energy" datatype="double"><VALUES ID="v" null="-99"/></FIELD>'
+    assert read(votable(first + frame('<VALUES ref="v"/>'), "1 -99"), "x.vot") == {"energy": [1], "frame": [None]}
+    assert "does not stand before" in refused(read, votable(frame('<VALUES ref="v"/>'), "-99"), "x.vot")
+
+
+@each_door
+@pytest.mark.parametrize(
+    "info",
+    [
+        '<INFO name="Warning" value="truncated result (maxtup=50)"/>',
+        '<INFO name="warning" value="">The maximum number of rows was reached</INFO>',
+    ],
+)
+def test_a_warning_that_rows_are_missing_is_a_mark(read: Reader, info: str) -> None:
+    content = votable(POSITION.format(more=""), "10 20", after=info)
+    assert "it warns: " in refused(read, content, "x.vot")
+    fine = content.replace(info.encode(), b'<INFO name="Warning" value="No center provided++++"/>')
+    assert read(fine, "x.vot") == {"ra": [10], "dec": [20]}
+
+
+@each_door
 @pytest.mark.parametrize("system", ['<COOSYS ID="late" system="FK4"/>', TIMESYS.format(name="late", scale="TT")])
 def test_a_system_behind_the_table_that_refers_to_it_is_refused(read: Reader, system: str) -> None:
     fields = POSITION.format(more=' ref="late"') + MJD.format(unit="d", more=' ref="late"')
@@ -184,8 +242,58 @@ def test_a_table_inherits_what_the_primary_header_says_if_it_says_so(read: Reade
     found = read(content, "x.fits")
     assert found["ra"] == [pytest.approx(10.647, abs=0.01)]
     assert found["mjd"] == [pytest.approx(60000 - 69.184 / 86400, abs=1e-9)]
-    plain = fits_file([*position, *moments()], {"RADESYS": "FK4", "TIMESYS": "TT"}, TCTYP3="TIME")
-    assert read(plain, "x.fits")["ra"] == [10]
+    primary = {"RADESYS": "FK4", "TIMESYS": "TT"}
+    assert read(fits_file(position, primary, INHERIT=False), "x.fits")["ra"] == [10]
+    assert read(fits_file(position, primary, RADESYS="ICRS"), "x.fits")["ra"] == [10]
+    message = refused(read, fits_file([*position, *moments()], primary, TCTYP3="TIME"), "x.fits")
+    assert "speaks of times in TT, and not the table's" in message
+    assert "speaks of positions in FK4 (B1950), and not the table's" in message
+
+
+@each_door
+def test_axes_have_frames_of_their_own(read: Reader) -> None:
+    def position(**keywords: Any) -> bytes:
+        columns = [fits.Column(name, "D", array=[0.0], unit="deg") for name in ("ra", "dec")]
+        return fits_file(columns, None, **keywords)
+
+    found = read(position(TCTYP1="GLON-CAR", TCTYP2="GLAT-CAR"), "x.fits")
+    assert (found["ra"][0], found["dec"][0]) == GALACTIC_CENTRE
+    found = read(position(RADE1="FK4", EQUI1=1950.0, RADE2="FK4", EQUI2=1950.0), "x.fits")
+    assert found["ra"] == [pytest.approx(0.64069, abs=1e-4)]
+    says = "its positions are computed from pixels"
+    pixels = {"TCTYP1": "RA---TAN", "TCTYP2": "DEC--TAN", "TCRVL1": 10.0, "TCDLT1": 0.01, "TCRVL2": 10.0}
+    assert says in refused(read, position(**pixels), "x.fits")
+
+
+def fits_plus(columns: list[fits.Column], fields: str, systems: str) -> bytes:
+    """A table as STILTS and TOPCAT write it, with a VOTable where an image would be."""
+    text = f'<VOTABLE>{systems}<RESOURCE><TABLE nrows="1">{fields}</TABLE></RESOURCE></VOTABLE>'
+    primary = fits.PrimaryHDU(np.frombuffer(text.encode(), np.uint8))
+    primary.header["VOTMETA"] = True
+    out = io.BytesIO()
+    fits.HDUList([primary, fits.BinTableHDU.from_columns(columns)]).writeto(out)
+    return out.getvalue()
+
+
+@each_door
+def test_a_votable_in_the_primary_hdu_is_obeyed(read: Reader) -> None:
+    columns = [fits.Column(name, "D", array=[0.0]) for name in ("ra", "dec")] + moments()
+    systems = TIMESYS.format(name="a", scale="TAI") + '<COOSYS ID="b" system="galactic"/>'
+    fields = POSITION.format(more=' ref="b"') + MJD.format(unit="d", more=' ref="a"')
+    found = read(fits_plus(columns, fields, systems), "x.fits")
+    assert found["mjd"] == [60000 - 37 / 86400]
+    assert (found["ra"][0], found["dec"][0]) == GALACTIC_CENTRE
+    untied = POSITION.format(more="") + MJD.format(unit="d", more="")
+    message = refused(read, fits_plus(columns, untied, systems), "x.fits")
+    assert "HDU speaks of times in TAI" in message and "HDU speaks of GALACTIC" in message
+    assert "describes other columns" in refused(read, fits_plus(columns[:2], fields, systems), "x.fits")
+
+
+@each_door
+def test_a_missing_value_of_a_float_is_not_one_that_tnull_names(read: Reader) -> None:
+    content = fits_file([fits.Column("energy", "D", array=[1.0, -99.0])], TNULL1=-99)
+    assert "-99.0 is named as missing (TNULL)" in refused(read, content, "x.fits")
+    assert read(fits_file([fits.Column("energy", "D", array=[1.0])], TNULL1=-99), "x.fits")["energy"] == [1]
 
 
 @each_door
@@ -238,6 +346,30 @@ def test_times_of_the_turning_earth_are_refused(read: Reader, name: str, tmp_pat
 
 @each_door
 @pytest.mark.parametrize("name", ASTROPY)
+def test_marks_that_astropy_hands_on_are_found(read: Reader, name: str, tmp_path: Any) -> None:
+    table = Table({"energy": [1.0]}, meta={"QSTATUS": "OVERFLOW"})
+    assert "cut off at a limit" in refused(read, astropys(table, name, tmp_path), name)
+
+
+def test_missing_parts_of_cells_and_of_times_in_parquet(tmp_path: Any) -> None:
+    numbers = MaskedColumn(np.arange(6.0).reshape(2, 3), mask=[[0, 1, 0], [1, 1, 1]])
+    moment = Time(["2023-02-25T12:00:00", "2023-02-25T12:00:01"])
+    moment[1] = np.ma.masked
+    content = astropys(QTable({"amps": numbers, "obs_time": moment}), "x.parquet", tmp_path)
+    assert uploaded(content, "x.parquet") == {
+        "amps": [[0, None, 2], [None, None, None]],
+        "obs_time": [datetime(2023, 2, 25, 12), None],
+    }
+
+
+def test_a_table_without_rows_is_one_in_parquet() -> None:
+    out = io.BytesIO()
+    pq.write_table(pa.table({"energy": pa.array([], pa.float64()), "frame": pa.nulls(0)}), out)
+    assert uploaded(out.getvalue(), "x.parquet") == {"energy": [], "frame": []}
+
+
+@each_door
+@pytest.mark.parametrize("name", ASTROPY)
 def test_times_of_astropy_stand_beside_quantities(read: Reader, name: str, tmp_path: Any) -> None:
     table = QTable({"obs_time": Time(["2023-02-25T12:00:37"], scale="tai"), "energy": [2.0] * u.GeV})
     found = read(astropys(table, name, tmp_path), name)
@@ -267,6 +399,22 @@ def test_systems_of_our_own_results_come_back(read: Reader, name: str) -> None:
     found = read(content, f"x.{extension}")
     assert (found["ra"][0], found["dec"][0]) == GALACTIC_CENTRE
     assert found["mjd"] == [60000.0]
+    described = read_file(io.BytesIO(content), most_rows=100, most_bytes=2**24).columns
+    assert [column.ucd for column in described[:2]] == ["pos.eq.ra", "pos.eq.dec"]
+
+
+def test_another_coordinate_by_its_ucd_is_refused() -> None:
+    fields = POSITION.format(more="").replace("pos.eq.ra", "pos.galactic.lon")
+    assert 'column ra: its UCD is "pos.galactic.lon;meta.main"' in refused(loaded, votable(fields, "10 20"), "x.vot")
+    assert loaded(votable(fields.replace("pos.galactic.lon", "pos_eq_ra"), "10 20"), "x.vot")["ra"] == [10]
+
+
+def test_what_is_said_of_columns_that_do_not_fit() -> None:
+    fields = '<FIELD name="{}" datatype="double"{}/>'
+    content = votable(fields.format("energy", "") + fields.format("Energy", ""), "1 2")
+    assert 'column "Energy" is one too many' in refused(loaded, content, "x.vot")
+    percent = votable(fields.format("frame", ' unit="%"'), "100")
+    assert "write whole numbers in a plain number" in refused(loaded, percent, "x.vot")
 
 
 @pytest.mark.parametrize("key", ["unit", "units", "Unit"])

@@ -135,6 +135,8 @@ class BinaryColumn:
             for index, item in zip(found.tolist(), items[bad][first].tolist(), strict=True):
                 if self.code == "L":
                     place.tell(index, bytes([item]), "is not T, F or 0")
+                elif self.code in "ED":
+                    place.tell(index, item, "is named as missing (TNULL), as only whole numbers may be: write NaN")
                 else:
                     place.tell(index, item, "is too large to be scaled without being rounded (TSCAL, TZERO)")
         if column.type == PAIR:
@@ -162,6 +164,9 @@ class BinaryColumn:
             bad = ~(true | false | (items == 0))
             return pa.array(true, pa.bool_(), mask=~(true | false)), bad
         missing = np.zeros(len(items), bool) if self.null is None else items == self.null
+        if self.code in "ED":
+            # Only whole numbers have a TNULL (FITS 4.0 §7.3.2), but somebody wrote one.
+            bad, missing = missing, np.zeros(len(items), bool)
         wanted = self.declared.type
         type_ = wanted.value_type if pa.types.is_list(wanted) else pa.float64() if wanted == PAIR else wanted
         if self.scale == 1 and self.zero == 0:
@@ -245,7 +250,7 @@ def _column(hdu: Hdu, number: int, start: int) -> tuple[BinaryColumn, int]:
         raise ReadError(f"column {named(name)} holds {_UNSUPPORTED[code]}, which are not supported: leave it out")
     scale = hdu.number_of(f"TSCAL{number}")
     zero = hdu.number_of(f"TZERO{number}")
-    null = hdu.whole(f"TNULL{number}", low=-(2**63)) if f"TNULL{number}" in hdu.header and code in "BIJK" else None
+    null = hdu.whole(f"TNULL{number}", low=-(2**63)) if f"TNULL{number}" in hdu.header and code in "BIJKED" else None
     if code in "AXL":
         scale = zero = None
     if scale == 0:

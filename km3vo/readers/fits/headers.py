@@ -153,9 +153,8 @@ def _header(file: BinaryIO, place: int, number: int) -> tuple[Any, int]:
                     _read_all(header)
             except Exception as error:
                 # astropy parses cards when they are asked for, and raises what it happens to.
-                raise ReadError(
-                    f"a header of the FITS file cannot be read: {' '.join(str(error).split())[:100]}"
-                ) from None
+                told = " ".join(str(error).split()).partition(", fix it first with")[0]
+                raise ReadError(f"a header of the FITS file cannot be read: {told[:100]}") from None
             return header, place + len(raw)
     raise ReadError(f"a header of the FITS file has more than {_BLOCKS * BLOCK} bytes")
 

@@ -46,6 +46,24 @@ def described(hdu: Hdu, number: int, column: FileColumn) -> FileColumn:
     return replace(column, clock=clock)
 
 
+def located(hdu: Hdu, number: int, column: FileColumn) -> FileColumn:
+    """A column with its frame, if its own keywords name one (FITS 4.0 §8.2 and table 22)."""
+    known = _AXES.get(hdu.text(f"TCTYP{number}").upper().partition("-")[0])
+    if known is not None and (hdu.number_of(f"TCRVL{number}") or hdu.number_of(f"TCDLT{number}") not in (None, 1)):
+        return replace(column, frame=Frame("pixels", trouble="its positions are computed from pixels (TCRVL, TCDLT)"))
+    if known:
+        return replace(column, frame=frame_of(known))
+    system = hdu.text(f"RADE{number}")
+    if system or f"EQUI{number}" in hdu.header:
+        return replace(column, frame=_equatorial(hdu, system or hdu.text("RADESYS"), f"EQUI{number}"))
+    return column
+
+
+# Axes by the first letters of their name, and the frame of those that are not equatorial (FITS 4.0 table 23).
+_AXES = {"RA": "", "DEC": "", "GLON": "GALACTIC", "GLAT": "GALACTIC", "ELON": "ECLIPTIC", "ELAT": "ECLIPTIC"}
+_AXES |= {"SLON": "SUPERGALACTIC", "SLAT": "SUPERGALACTIC", "HLON": "HELIOECLIPTIC", "HLAT": "HELIOECLIPTIC"}
+
+
 def clock(hdu: Hdu) -> Clock:
     """What holds for columns of times without keywords of their own."""
     first, second = _origin(hdu) or (MJD, 0.0)
@@ -57,8 +75,12 @@ def clock(hdu: Hdu) -> Clock:
 
 def frame(hdu: Hdu) -> Frame:
     """What positions refer to: ICRS unless the header says something else."""
-    system = hdu.text("RADESYS") or hdu.text("RADECSYS")
-    value = hdu.header.get("EQUINOX", hdu.header.get("EPOCH"))
+    key = "EQUINOX" if "EQUINOX" in hdu.header else "EPOCH"
+    return _equatorial(hdu, hdu.text("RADESYS") or hdu.text("RADECSYS"), key)
+
+
+def _equatorial(hdu: Hdu, system: str, key: str) -> Frame:
+    value = hdu.header.get(key)
     equinox = None if value is None else str(value).strip()
     if not system:
         if equinox is None:
@@ -86,8 +108,10 @@ def of_metadata(meta: dict[str, Any]) -> tuple[Clock | None, Frame | None]:
         return Clock(trouble=str(error)), Frame("icrs", trouble=str(error))
 
 
-_KEYWORDS = {"TIMESYS", "MJDREF", "MJDREFI", "JDREF", "JDREFI", "DATEREF", "RADESYS", "RADECSYS", "EQUINOX"}
-_KEYWORDS |= {"MJDREFF", "JDREFF", "TREFPOS", "TIMEUNIT", "TIMEOFFS", "TIMEZERO", "TIMEZERI", "TIMEZERF"}
+_FRAMES = {"RADESYS", "RADECSYS", "EQUINOX"}
+_CLOCKS = {"TIMESYS", "MJDREF", "MJDREFI", "MJDREFF", "JDREF", "JDREFI", "JDREFF", "DATEREF"}
+_CLOCKS |= {"TREFPOS", "TIMEUNIT", "TIMEOFFS", "TIMEZERO", "TIMEZERI", "TIMEZERF"}
+_KEYWORDS = _FRAMES | _CLOCKS
 
 
 def inherit(hdu: Hdu, primary: Hdu) -> None:
@@ -95,6 +119,26 @@ def inherit(hdu: Hdu, primary: Hdu) -> None:
     if hdu.header.get("INHERIT") is True:
         for keyword in _KEYWORDS & set(primary.header) - set(hdu.header):
             hdu.header[keyword] = primary.header[keyword]
+
+
+def unsaid(hdu: Hdu, primary: Hdu) -> tuple[str, str]:
+    """Why times and positions cannot be read, or "": the primary header speaks of other systems than ours, that of the
+    table of none, and nothing says whether it inherits them, which is left to readers (FITS 4.0 appendix K)."""
+    if "INHERIT" in hdu.header or hdu.number == 0 or primary.whole("NAXIS"):
+        return "", ""
+    times_, positions = clock(primary), frame(primary)
+    return (
+        ""
+        if times_.is_ours and times_.origin is None
+        else _unsaid(hdu, _CLOCKS, times_.trouble or f"times in {times_}"),
+        "" if positions.is_ours else _unsaid(hdu, _FRAMES, f"positions in {positions}"),
+    )
+
+
+def _unsaid(hdu: Hdu, keywords: set[str], what: str) -> str:
+    if keywords & set(hdu.header):
+        return ""
+    return f"the primary header speaks of {what}, and not the table's, which does not say that it inherits (INHERIT)"
 
 
 def _value(value: str | int | float) -> str | int | float:

@@ -116,6 +116,8 @@ def _measure(file: BinaryIO, size: int, chunk: _Chunk, sizes: Sizes) -> None:
     is_list = schema.max_repetition_level > 0
     if not is_list and meta.values != meta.rows:
         raise _damaged(chunk)
+    if meta.rows == meta.values == 0:
+        return  # without rows there need not be a page, nor a place for it
     is_text = meta.type == "BYTE_ARRAY"
     sizes.width = _WIDTHS.get(meta.type, 4 if is_text else max(1, schema.length))
     seen = cell = 0

@@ -18,6 +18,7 @@ from km3vo.errors import ReadError
 from km3vo.readers import serialized
 from km3vo.readers.content import Content
 from km3vo.readers.fits.systems import of_metadata
+from km3vo.readers.marks import checked
 from km3vo.readers.mistakes import Note, Place, named, shown
 from km3vo.readers.opened import BLOCK_BYTES, ROWS, Block, FileColumn, Opened, Options, RowsRead
 from km3vo.readers.parquet import pages
@@ -28,7 +29,6 @@ MAGIC = b"PAR1"
 _VOTABLE = b"IVOA.VOTable-Parquet.content"
 _YAML = b"table_meta_yaml"
 _MOST = 10_000  # columns
-_ABOUT = ("unit", "ucd", "utype", "xtype", "description")
 types = pa.types
 
 _DATATYPES: tuple[tuple[Any, Datatype], ...] = (
@@ -134,7 +134,7 @@ def _column(item: pa.Field, number: int) -> FileColumn:
     about: dict[str, Any] = {"xtype": "timestamp"} if is_time else {}
     said = {key.decode("utf-8", "replace").lower(): _text(value) for key, value in (item.metadata or {}).items()}
     said.setdefault("unit", said.get("units"))
-    about |= {key: value for key in _ABOUT if (value := said.get(key))}
+    about |= {key: value for key in serialized.ABOUT if (value := said.get(key))}
     column = Column(
         name=item.name,
         datatype=datatype,
@@ -233,6 +233,9 @@ def _described(opened: Opened, metadata: dict[bytes, bytes], note: Note, options
             meta = serialized.described(opened, yaml.decode())
         except UnicodeDecodeError:
             raise ReadError("its description in YAML is not text in UTF-8") from None
+    plain = {key.decode("utf-8", "replace"): value.decode("utf-8", "replace") for key, value in metadata.items()
+             if len(key) < 100 and len(value) < 1000}  # fmt: skip
+    opened.remarks += checked(plain | (meta if yaml is not None else {}), options)
     header = metadata.get(_VOTABLE)
     if header is not None:
         head = votable.read_head(header, note, options)
@@ -252,7 +255,6 @@ def _merged(column: FileColumn, field: FileColumn | None) -> FileColumn:
     """A column with what its FIELD says: that is what its cells should be."""
     if field is None:
         return column
-    said = {key: value for key in _ABOUT if (value := getattr(field.column, key))}
-    agreed = serialized.agreed(column.column, said)
+    agreed = serialized.agreed(column.column, serialized.about(field.column))
     declared = replace(agreed, datatype=field.column.datatype, arraysize=field.column.arraysize)
     return replace(column, column=declared, clock=field.clock or column.clock, frame=field.frame or column.frame)

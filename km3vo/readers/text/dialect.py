@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from km3vo.errors import ReadError
+from km3vo.readers.mistakes import shown
 
 SAMPLE = 1 << 16  # bytes that are looked at
 _LINES = 1000  # and lines
@@ -17,6 +18,9 @@ _CANDIDATES = (",", "\t", ";", "|")
 _WHOLE = re.compile(r"[+-]?\d+")
 _COMMA = re.compile(r"[+-]?(\d*),(\d+)(?:[eEdD][+-]?\d+)?")
 _POINT = re.compile(r"[+-]?(?:\d+\.\d*|\.\d+)(?:[eEdD][+-]?\d+)?|[+-]?\d+[eEdD][+-]?\d+")
+# Of which no column is called: decimal numbers and times.
+_VALUE = re.compile(r"[+-]?(?:\d+\.\d*|\.\d+)(?:[eEdD][+-]?\d+)?|\d{4}-\d\d-\d\d[T ]\d\d:\d\d\S*", re.ASCII)
+_EXCEL = re.compile(r'"?sep=.?"?[,;\t|]*', re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +66,17 @@ def detect(sample: bytes, expected: str | None) -> Dialect:
             raise ReadError(f"its first line is longer than {SAMPLE} bytes")
     if not text.strip() or text[0] in "\r\n":
         raise ReadError("its first line is empty, where the names of the columns should be")
+    first = _lines(text)[0].rstrip("\n")
+    if "\0" in first:
+        raise ReadError("its first line holds NUL characters: if its text is UTF-16, save it as UTF-8")
+    if _EXCEL.fullmatch(first):
+        raise ReadError(f"its first line is {shown(first)}, which only spreadsheets read: leave it out")
     delimiter, records = _delimited(text, expected)
     names = tuple(name.strip() for name in records[0])
-    if all(_WHOLE.fullmatch(name) or _POINT.fullmatch(name) for name in names):
-        raise ReadError("its first line holds numbers, where the names of the columns should be")
+    if first.startswith("#") and len(records) > 1 and all(len(record) != len(names) for record in records[1:]):
+        raise ReadError("its first line is a comment (#), where the names of the columns should be: leave it out")
+    if any(map(_VALUE.fullmatch, names)) or all(map(_WHOLE.fullmatch, names)):
+        raise ReadError("its first line holds numbers or times, where the names of the columns should be")
     comma = delimiter != "," and _has_decimal_commas(records[1:], len(names))
     remarks = []
     if delimiter != (expected or ",") and not (expected is None and delimiter == "\t"):

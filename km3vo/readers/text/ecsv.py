@@ -20,8 +20,9 @@ from km3vo.readers import serialized
 from km3vo.readers.arrays import absent, is_array, item_type, lists, stored_type, wrong_sizes
 from km3vo.readers.content import Content
 from km3vo.readers.fits.systems import of_metadata
+from km3vo.readers.marks import checked
 from km3vo.readers.mistakes import Note, Place, named, shown
-from km3vo.readers.opened import Block, FileColumn, Opened
+from km3vo.readers.opened import Block, FileColumn, Opened, Options
 from km3vo.readers.text.delimited import LINE, Rows
 from km3vo.readers.text.dialect import split
 from km3vo.readers.text.lines import Lines
@@ -54,11 +55,12 @@ _HEADER_LINES = 100_000
 _MOST = 10_000  # columns
 
 
-def open_ecsv(content: Content, note: Note) -> Opened:
+def open_ecsv(content: Content, note: Note, options: Options) -> Opened:
     """Open an ECSV file.
 
     Raises:
-        ReadError: its header cannot be read, or has a column of a type that is not supported.
+        ReadError: its header cannot be read, has a column of a type that is not supported, or says that rows are
+            missing.
     """
     plain = io.BufferedReader(content.stream(), LINE)
     header, lines = _header(plain)
@@ -86,6 +88,7 @@ def open_ecsv(content: Content, note: Note) -> Opened:
     blocks = _typed(rows.blocks(names, headed=True), columns, types, note)
     opened = Opened(columns, blocks, "row", 1, content.done, content.size, _GRAMMAR, tied=False)
     opened.clock, opened.frame = of_metadata(meta)
+    opened.remarks += checked(meta, options)
     return serialized.merged(opened, meta)
 
 

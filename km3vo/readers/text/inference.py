@@ -2,7 +2,8 @@
 
 The exceptions are ways of writing that no identifier has: a plus sign before a decimal number, zeros at the end of
 decimals, the form of an exponent, and the zone of a time. Leading zeros, numbers beyond 64 bits or beyond the digits of
-a double, 1E0657, dates, sexagesimal angles, NULL and a column of nothing but nan stay text.
+a double, versions such as 1.1 and 1.10, 1E0657, dates, sexagesimal angles, NULL and a column of nothing but nan stay
+text.
 """
 
 from __future__ import annotations
@@ -119,6 +120,8 @@ def _numbers(texts: pa.Array, comma: bool) -> _Found | None:
         return None
     if (not special and _has_leading_zeros(texts, content)) or not _is_exact(texts, found, finite, special):
         return None
+    if _has_versions(texts):
+        return None
     return "double", None, without_nan(values)
 
 
@@ -140,6 +143,14 @@ def _has_leading_zeros(texts: pa.Array, content: npt.NDArray[np.uint8]) -> bool:
     return bool(((content[starts] == _ZERO) & (content[starts + 1] != _POINT)).any())
 
 
+def _has_versions(texts: pa.Array) -> bool:
+    """Whether two cells differ in nothing but zeros at their end: 1.1 and 1.10 are versions, not numbers."""
+    if not pc.any(pc.match_substring_regex(texts, r"\.\d*[1-9]0+$")).as_py():
+        return False
+    decimals = texts.filter(pc.match_substring_regex(texts, r"\.\d*[1-9]0*$")).unique()
+    return len(pc.replace_substring_regex(decimals, "0+$", "").unique()) < len(decimals)
+
+
 def _is_exact(texts: pa.Array, found: npt.NDArray[np.float64], finite: _Mask, special: bool) -> bool:
     """Whether the doubles say all that the texts do, up to the digits that a double has."""
     content = views.data(texts)
@@ -147,15 +158,15 @@ def _is_exact(texts: pa.Array, found: npt.NDArray[np.float64], finite: _Mask, sp
     # A point, and a zero before it, are no digits.
     most = lengths - 1
     most[there] -= content[starts[there]] == _ZERO
-    suspect = (most > _DIGITS) | (np.abs(found) > _EXACT) | (found == 0)
+    suspect = (most > _DIGITS) | (np.abs(found) > _EXACT - 1) | (found == 0)
     rows = np.flatnonzero(finite & suspect)
     if len(rows) == 0:
         return True
     kept = texts.take(pa.array(rows))
     digits = pc.utf8_length(pc.replace_substring_regex(kept, r"^[+-]?0*\.?0*|\.|[eEdD].*$", "")).to_numpy()
-    whole = ~pc.match_substring_regex(kept, r"[.eEdD]").to_numpy(zero_copy_only=False)
+    plain = ~pc.match_substring_regex(kept, r"[eEdD]").to_numpy(zero_copy_only=False)
     values = found[rows]
-    check = (digits > _DIGITS) | (whole & (np.abs(values) > _EXACT)) | ((values == 0) & (digits > 0))
+    check = (digits > _DIGITS) | (plain & (np.abs(values) > _EXACT - 1)) | ((values == 0) & (digits > 0))
     return all(
         _says_the_same(text, value)
         for text, value in zip(kept.filter(pa.array(check)).to_pylist(), values[check].tolist(), strict=True)

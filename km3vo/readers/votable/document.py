@@ -17,7 +17,7 @@ from km3vo.readers.clocks import Clock
 from km3vo.readers.content import Content
 from km3vo.readers.frames import Frame
 from km3vo.readers.marks import Marks
-from km3vo.readers.mistakes import Note, Place, shown
+from km3vo.readers.mistakes import Note, Place, named, shown
 from km3vo.readers.opened import BLOCK_BYTES, Block, FileColumn, Options
 from km3vo.readers.texts import VOTABLE, from_texts
 from km3vo.readers.votable import fields as declared
@@ -34,6 +34,15 @@ TAG = 4 * 2**20  # bytes of the longest tag or comment, which expat holds as a w
 FITS = 256 * 2**20  # bytes of a FITS file within a document, which is held as a whole
 DEPTH = 100  # of elements within each other
 MOST_SYSTEMS = 1000
+MOST_IDS = 100_000  # of all elements but rows and cells
+
+
+# What PARAMs and ATTRIBUTEs say by their utype or role: a frame, a scale, a place of times.
+_ROLES = (
+    ("COOSYS", "system", (".coordrefframe", ".spacerefframe")),
+    ("TIMESYS", "timescale", ("timeframe.timescale",)),
+    ("TIMESYS", "refposition", ("timeframe.referenceposition",)),
+)
 
 
 def new_parser() -> Any:
@@ -91,17 +100,20 @@ class Document:
         error: what it says instead of holding a table, or "".
     """
 
-    def __init__(self, note: Note, place: int, options: Options) -> None:
+    def __init__(self, note: Note, place: int, options: Options, *, elsewhere: bool = False) -> None:
         self.columns: list[FileColumn] | None = None
         self.marks = Marks()
         self.error = ""
         self.options = options
         self._note = note
         self._place = place
+        self._elsewhere = elsewhere
         self._tables = -1
         self._fields: list[Field] = []
         self._systems: dict[str, Attributes] = {}
         self._used: set[str] = set()
+        self._ids: set[str] = set()
+        self._nulls: dict[str, str] = {}
         self._prefix = ""
         self._path: list[str] = []
         self._text: list[str] = []
@@ -125,6 +137,7 @@ class Document:
             "TIMESYS": self._start_system,
             "INFO": self._start_info,
             "PARAM": self._start_info,
+            "ATTRIBUTE": self._start_attribute,
             "TABLE": self._start_table,
             "FIELD": self._start_field,
             "VALUES": self._start_values,
@@ -150,6 +163,11 @@ class Document:
         self._flush()
         if self._stream is not None:  # cut off, and known to be
             self._close_stream()
+        for field in self._fields if not self.options.truncated else ():
+            if field.ref and field.ref not in self._ids and not declared.is_plain_text(field):
+                raise ReadError(
+                    f"column {named(field.column.name)} refers to {shown(field.ref)}, which is not in the file (ref)"
+                )
         self.marks.check_rows(self._rows)
 
     def check_size(self) -> None:
@@ -188,6 +206,10 @@ class Document:
         self._path.append(name)
         # In place: the parser holds on to the list's method.
         self._text.clear()
+        if "ID" in attributes:
+            self._ids.add(attributes["ID"].strip())
+            if len(self._ids) > MOST_IDS:
+                raise ReadError(f"it has more than {MOST_IDS} IDs")
         handle = self._starts.get(name)
         if handle is not None:
             handle(attributes)
@@ -203,11 +225,11 @@ class Document:
         if len(self._path) > 1:
             raise ReadError("a VOTABLE stands within the VOTABLE")
 
-    def _start_system(self, attributes: Attributes) -> None:
+    def _start_system(self, attributes: Attributes, element: str = "") -> None:
         name = attributes.get("ID", "").strip() or f" {len(self._systems)}"
         if self.columns is not None and name in self._used:
             raise ReadError(f"the {self._path[-1]} {shown(name)} stands behind the table that refers to it")
-        self._systems[name] = {**attributes, "element": self._path[-1]}
+        self._systems[name] = {**attributes, "element": element or self._path[-1]}
         if len(self._systems) > MOST_SYSTEMS:
             raise ReadError(f"it declares more than {MOST_SYSTEMS} coordinate systems")
 
@@ -219,13 +241,24 @@ class Document:
                 self.marks.error(value)
         if self._path[-1] == "INFO":
             self.marks.start(name, value)
+        elif self._here or "TABLE" not in self._path:
+            self._take_role(attributes.get("utype", ""), value)
+
+    def _start_attribute(self, attributes: Attributes) -> None:
+        self._take_role(attributes.get("dmrole", ""), attributes.get("value", ""))
+
+    def _take_role(self, role: str, value: str) -> None:
+        """Systems as other models name them: STC in VOTable (IVOA Note of 2010), and MIVOT with the model coords."""
+        for element, key, ends in _ROLES:
+            if role.strip().lower().endswith(ends):
+                self._start_system({"timescale": "UTC", key: value}, element)
 
     def _end_info(self) -> None:
         self.marks.end("".join(self._text))
 
     def _start_table(self, attributes: Attributes) -> None:
         self._tables += 1
-        if self._here and attributes.get("nrows", "").strip().isdecimal():
+        if self._here and not self._elsewhere and attributes.get("nrows", "").strip().isdecimal():
             self.marks.rows = int(attributes["nrows"][:18])
 
     def _end_table(self) -> None:
@@ -240,8 +273,17 @@ class Document:
             self._fields.append(declared.read_field(attributes, len(self._fields) + 1))
 
     def _start_values(self, attributes: Attributes) -> None:
-        if self._here and len(self._path) > 1 and self._path[-2] == "FIELD" and self._fields and "null" in attributes:
-            self._fields[-1].set_null(attributes["null"])
+        null, ref = attributes.get("null"), attributes.get("ref", "").strip()
+        if null is None and ref:
+            null = self._nulls.get(ref)
+            if ref not in self._ids:
+                raise ReadError(f"the VALUES {shown(ref)} does not stand before the one that refers to it")
+        if null is None:
+            return
+        if "ID" in attributes:
+            self._nulls[attributes["ID"].strip()] = null
+        if self._here and len(self._path) > 1 and self._path[-2] == "FIELD" and self._fields:
+            self._fields[-1].set_null(null)
 
     def _end_description(self) -> None:
         if self._here and len(self._path) > 1 and self._path[-2] == "FIELD" and self._fields:

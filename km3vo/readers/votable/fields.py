@@ -104,6 +104,11 @@ def read_field(attributes: Attributes, number: int) -> Field:
     return Field(column, datatype, arraysize, attributes.get("ref", "").strip() or None)
 
 
+def is_plain_text(field: Field) -> bool:
+    """Whether a column holds texts that are no times, so that no system can matter to it."""
+    return field.column.is_string and field.column.xtype != "timestamp"
+
+
 def file_column(field: Field, systems: dict[str, Attributes]) -> FileColumn:
     """A FIELD as a column of a file; ``systems`` are the COOSYS and TIMESYS elements of the document by their IDs."""
     column = field.column

@@ -22,8 +22,14 @@ from km3vo.readers.votable.document import Document, pieces
 from km3vo.readers.votable.outline import count_tables, outline
 
 
-def open_votable(content: Content, note: Note, options: Options) -> Opened:
+def open_votable(content: Content, note: Note, options: Options, *, elsewhere: bool = False) -> Opened:
     """Open the table of a document that is meant.
+
+    Args:
+        content: the document.
+        note: is told what is wrong in single rows.
+        options: what is known about it.
+        elsewhere: whether its rows are in another place.
 
     Raises:
         ReadError: it is not a VOTable, has no table, or it is not clear which is meant. Reading its blocks raises it
@@ -32,7 +38,7 @@ def open_votable(content: Content, note: Note, options: Options) -> Opened:
     place = 0
     if options.table is not None or count_tables(content) != 1:
         place = choose(outline(content), options.table, "the VOTable").place
-    document = Document(note, place, options)
+    document = Document(note, place, options, elsewhere=elsewhere)
     chunks = _parsed(document, content)
     for _ in chunks:
         if document.columns is not None:
@@ -58,14 +64,21 @@ def open_votable(content: Content, note: Note, options: Options) -> Opened:
     )
 
 
-def read_head(text: bytes, note: Note, options: Options) -> Opened:
+def read_head(text: bytes, note: Note, options: Options, table: int | None = None) -> Opened:
     """The columns of a document whose data are elsewhere (VOParquet 1.0), and what it says of them.
+
+    Args:
+        text: the document.
+        note: is told nothing, as there are no rows.
+        options: what is known about it.
+        table: number of the table that is meant, from 1, or None for the only one.
 
     Raises:
         ReadError: it is not a VOTable, or says that the data are not complete.
     """
     content = Content(io.BytesIO(text))
-    opened = open_votable(content, note, replace(options, table=None))
+    known = replace(options, table=None if table is None else str(table))
+    opened = open_votable(content, note, known, elsewhere=True)
     for _ in opened.blocks:
         raise ReadError("the VOTable in it holds data of its own")
     return opened
