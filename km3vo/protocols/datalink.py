@@ -112,7 +112,7 @@ def router(running: Service) -> APIRouter:
     async def answer(request: Request) -> Response:
         """The links of one or more identifiers; an identifier that is not ours has a row with an error."""
         parameters = await read_parameters(request, running)
-        wanted = [ivoid for text in parameters.all("ID") if (ivoid := text.strip())]
+        wanted = dict.fromkeys(ivoid for text in parameters.all("ID") if (ivoid := text.strip()))
         if not wanted:
             document = votable.error_document("UsageFault: ID is missing: give the IVOID of a published table")
             return Response(document, status_code=400, media_type="application/x-votable+xml")
@@ -125,13 +125,15 @@ def router(running: Service) -> APIRouter:
         holdings = await running.holdings.read_if_there()
         ours = {holding.ivoid.lower(): holding for holding in map(holdings.of, running.published.tables)}
         rows: list[Row] = []
+        given: set[str] = set()
         for ivoid in wanted:
             holding = ours.get(ivoid.lower())
             if holding is None:
                 rows.append(
                     (ivoid, None, None, f"NotFoundFault: {ivoid[:200]} is not one of ours", "#this", "", None, None)
                 )
-            else:
+            elif holding.ivoid not in given:  # once, in however many ways it is written
+                given.add(holding.ivoid)
                 made = await in_thread(running, running.downloads.made, holding.table)
                 rows += links(holding, made, _responses(holdings, holding.table.schema))
         cells = zip(*rows, strict=True)

@@ -86,7 +86,7 @@ def basic(user: str, password: str) -> dict[str, str]:
     "padding",
     [
         [("X", "a" * 1_100_000)],
-        [(f"X{n}", "b" * 100) for n in range(20_000)],
+        [(f"X{n}", "b" * 2000) for n in range(900)],
         [("RUNID" + "c" * 1_100_000, "")],
         [("runidx", "d"), ("Query2", "e" * 1_500_000)],
     ],

@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message, Receive
 
 from km3vo.errors import Km3voError, ParameterError, TimeoutExceeded, TooLargeError
-from km3vo.protocols.dali.parameters import Parameters, pairs_in, query_pairs
+from km3vo.protocols.dali.parameters import MOST, Parameters, pairs_in, query_pairs
 from km3vo.protocols.http.authentication import user_of
 from km3vo.protocols.http.record import Asked, Attachment
 from km3vo.protocols.http.scope import ASKED_KEY
@@ -21,9 +21,9 @@ from km3vo.readers.content import Reserve
 from km3vo.service import Service
 from km3vo.uploads.quota import RequestShare
 
-MAX_PARTS = 1000
 IDLE_SECONDS = 30  # between two pieces of a body
 MAX_FIELDS = 2**24  # bytes of all that is no upload
+SHORT_FIELDS = 2**16  # bytes that are read within a millisecond
 SHARE_KEY = "km3vo.request_share"
 
 
@@ -122,12 +122,12 @@ async def _read(
     reserve = share_of(request, running).reserve
     if kind == "application/x-www-form-urlencoded":
         body = await Request(request.scope, _limited(request.receive, MAX_FIELDS, reserve)).body()
-        fields += pairs_in(body)
+        fields += pairs_in(body) if len(body) <= SHORT_FIELDS else await asyncio.to_thread(pairs_in, body)
     elif kind == "multipart/form-data":
         most = most or running.settings.limits.upload_bytes + MAX_FIELDS
         limited = Request(request.scope, _limited(request.receive, most, reserve))
         parser = _StrictParser(
-            request.headers, limited.stream(), max_files=MAX_PARTS, max_fields=MAX_PARTS, max_part_size=MAX_FIELDS
+            request.headers, limited.stream(), max_files=MOST, max_fields=MOST, max_part_size=MAX_FIELDS
         )
         try:
             form = await parser.parse()
