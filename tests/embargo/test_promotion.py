@@ -167,17 +167,21 @@ def test_rules_wait_for_loads_and_apply_to_them(database: Database) -> None:
 def test_a_hold_waits_for_no_load(database: Database, alerts: Table, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is in force at once, also for events that are being loaded, and that say in their rows that they are due."""
     monkeypatch.setattr(decisions, "WAIT", "200ms")
-    with database.connect(INGEST) as loader, database.connect(OWNER, autocommit=True) as owner:
+    with (
+        database.connect(OWNER) as other,  # is closed after the load, which it waits for
+        database.connect(INGEST) as loader,
+        database.connect(OWNER, autocommit=True) as owner,
+    ):
         add_alert(owner, 1, "2020-01-01")
         add_alert(loader, 2, "2020-01-01")  # uncommitted
         # Somebody else waits for the load, and would be in the way of whoever waits after him.
-        with database.connect(OWNER) as other:
-            waiting = threading.Thread(target=other.execute, args=("SELECT km3vo.lock_rules('lab.alerts')",))
-            waiting.start()
-            assert decisions.hold(owner, alerts, "1", until=None, reason="why", who="me")
-            assert not decisions.hold(owner, alerts, "2", until=None, reason="why", who="me")
-            loader.commit()
-            waiting.join()
+        waiting = threading.Thread(target=other.execute, args=("SELECT km3vo.lock_rules('lab.alerts')",))
+        waiting.start()
+        assert decisions.hold(owner, alerts, "1", until=None, reason="why", who="me")
+        assert not decisions.hold(owner, alerts, "2", until=None, reason="why", who="me")
+        loader.commit()
+        waiting.join()
+        other.rollback()
         with database.connect(SERVICE, autocommit=True) as service:
             assert partitions.promote(service, alerts).moved == 0
         assert owner.execute("SELECT number, _release_time::text FROM lab.alerts ORDER BY 1").fetchall() == [

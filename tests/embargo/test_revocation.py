@@ -9,11 +9,10 @@ from datetime import timedelta
 from urllib.parse import urlencode
 
 import httpx
-import psycopg
 import pytest
 
 from km3vo.catalog.model import Table
-from km3vo.database.logins import OWNER, Database
+from km3vo.database.logins import MEMBER, OWNER, Database
 from km3vo.embargo import grants, tokens
 from tests.embargo.lab import SCHEMAS, allow
 from tests.support.server import Server, serve
@@ -231,17 +230,24 @@ def test_jobs_of_a_grant_are_gone_with_it(
     assert "secret" in httpx.get(f"{again}/results/result", headers=header(token)).text
 
 
-def test_a_grant_begins_at_once_while_a_member_reads_slowly(server: Server, lab: Database, events: Table) -> None:
+def test_a_grant_begins_at_once_while_a_member_reads_slowly(
+    server: Server, lab: Database, events: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It waits for no lock, and neither the member nor the observer sees an error."""
     _, member = token_of(lab, "ada")
     _, token = token_of(lab, "rosa", "observer")
     query = {"LANG": "ADQL", "QUERY": "SELECT COUNT(*) AS n FROM lab.events", "RESPONSEFORMAT": "csv"}
-    with stream(server, member) as client, psycopg.connect(lab.admin, autocommit=True) as admin:
-        assert working(lab, "km3vo_member")
-        number = allow(lab, events, "rosa")
+    with stream(server, member) as client, lab.connect(MEMBER) as reader:
+        reader.execute("SELECT FROM lab.events")  # and holds what was locked for it
+        with monkeypatch.context() as impatient:
+            impatient.setenv("PGOPTIONS", "-c lock_timeout=1s")
+            number = allow(lab, events, "rosa")
         assert httpx.get(f"{server.tap}/sync", params=query, headers=header(token)).text.split() == ["n", "1500"]
         assert httpx.get(f"{server.tap}/sync", params=query, headers=header(member)).status_code == 200
-        grants.revoke(lab, number)
+        with monkeypatch.context() as impatient:
+            impatient.setenv("PGOPTIONS", "-c lock_timeout=1s")
+            grants.revoke(lab, number)
         assert httpx.get(f"{server.tap}/sync", params=query, headers=header(token)).status_code == 403
-        assert admin.execute("SELECT count(*) FROM pg_locks WHERE NOT granted").fetchone() == (0,)
+        with lab.connect() as admin:
+            assert admin.execute("SELECT count(*) FROM pg_locks WHERE NOT granted").fetchone() == (0,)
         assert goes_on(client)
