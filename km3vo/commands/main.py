@@ -15,7 +15,7 @@ from km3vo.terminal import tell_error
 # As the help shows them. Each is `command` in the module of its name.
 SECTIONS = {
     "Run the service": ("up", "serve", "status", "downtime", "check"),
-    "Tables and events": ("publish", "load", "withdraw", "reinstate", "unload", "history", "adql"),
+    "Tables and events": ("describe", "publish", "load", "withdraw", "reinstate", "unload", "history", "adql"),
     "Statistics": ("correlate", "skymap"),
     "Alerts": ("alert",),
     "Embargo and access": ("release", "token", "grant", "access"),

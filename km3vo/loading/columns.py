@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from km3vo.catalog.model import Column, Recipe, ReleasedFile, Table
+from km3vo.loading import days
 from km3vo.readers import units
 from km3vo.readers.fitting import Forbidden, fitted, misfit
 from km3vo.readers.mistakes import Note, Place, shown
@@ -66,6 +67,8 @@ def match(table: Table, opened: Opened, source: ReleasedFile | None, note: Note)
     """Match the names of a file's columns with those of a table; what does not match is told to ``note``."""
     matches = _matches(table, opened, source, note)
     opened.want(_used(matches, opened, source))
+    explicit = {name for name, _ in source.columns} if source else set()
+    matches = _apart(table, opened, matches, explicit)
     first, as_found = opened.first, list(opened.columns)
     turned: set[str] = set()
     opened = converted(opened, _coordinates(table, matches), note)
@@ -75,6 +78,8 @@ def match(table: Table, opened: Opened, source: ReleasedFile | None, note: Note)
             makers.append(_made(each.column, each.recipe, first, note))
         elif each.recipe.seconds is not None:
             makers.append(_dated(each, opened, note))
+        elif each.column.name in explicit and _is_time(table, each.column) and not opened.columns[each.place].typed:
+            makers.append(_days_or_times(each, opened, note))
         else:
             file_column = _with_unit(each.column, opened.columns[each.place], each.recipe.unit, note)
             factor = _factor(each.column, file_column, note)
@@ -104,11 +109,50 @@ def _matches(table: Table, opened: Opened, source: ReleasedFile | None, note: No
             found.append(_Match(column, recipe, place))
         elif not column.nullable:
             renamed = "" if recipe.column == column.name else f" (from the file's column {recipe.column})"
-            note(0, f"column {column.name} is missing{renamed}")
+            note(0, f"column {column.name} is missing{renamed}{_made_of(table, column, names)}")
     for place, name in enumerate(names):
         if place not in used and name.lower() not in ignored and "*" not in ignored and name not in names[:place]:
             note(0, _unknown(table, name, recipes))
     return found
+
+
+def _made_of(table: Table, column: Column, names: Sequence[str]) -> str:
+    """Of what else a time that is missing could be made."""
+    both = {table.time: table.release.time, table.release.time: table.time}
+    other = both.get(column.name)
+    if other is None or other not in {name.lower() for name in names}:
+        return ""
+    return f": --map {other}={column.name} makes it of {other}"
+
+
+def _apart(table: Table, opened: Opened, matches: list[_Match], explicit: set[str]) -> list[_Match]:
+    """The matches with a column of the file for each time; one that counts days and is to be a time goes by a clock."""
+    seen: set[int] = set()
+    again = []
+    for number, each in enumerate(matches):
+        if each.place is not None and each.recipe.seconds is None and _is_time(table, each.column):
+            if each.place in seen:
+                again.append(number)
+            seen.add(each.place)
+    copies = days.doubled(opened, [matches[number].place or 0 for number in again]) if again else []
+    found = list(matches)
+    for number, place in zip(again, copies, strict=True):
+        found[number] = replace(matches[number], place=place)
+    for each in found:
+        if each.place is not None and each.column.name in explicit and each.column.xtype == "timestamp":
+            opened.columns[each.place] = days.counted(opened.columns[each.place], opened)
+    return found
+
+
+def _days_or_times(matched: _Match, opened: Opened, note: Note) -> _Maker:
+    """A time of plain text, written as a date or as an MJD."""
+    column, place = matched.column, matched.place
+    assert place is not None
+
+    def make(block: Block) -> pa.Array:
+        return days.of_text(column, block.columns[place], opened.grammar, Place(column.name, block.lines, note))
+
+    return make
 
 
 def _used(matches: Sequence[_Match], opened: Opened, source: ReleasedFile | None) -> set[int]:
@@ -150,14 +194,16 @@ def _coordinates(table: Table, matches: Sequence[_Match]) -> CoordinateColumns:
         if each.place is None or each.recipe.seconds is not None:
             continue
         places[each.column.name] = each.place
-        if each.column.xtype == "timestamp":
-            times[each.place] = "timestamp"
-        elif _is_mjd(table, each.column):
-            times[each.place] = "mjd"
+        if _is_time(table, each.column):
+            times[each.place] = "timestamp" if each.column.xtype == "timestamp" else "mjd"
     position = None
     if table.position is not None and {table.position.ra, table.position.dec} <= places.keys():
         position = places[table.position.ra], places[table.position.dec]
     return CoordinateColumns(times, position)
+
+
+def _is_time(table: Table, column: Column) -> bool:
+    return column.xtype == "timestamp" or _is_mjd(table, column)
 
 
 def _is_mjd(table: Table, column: Column) -> bool:

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from astropy.table import Table as AstropyTable
+from astropy.time import Time
 from click.testing import CliRunner, Result
 
 from km3vo.catalog.model import Table
@@ -22,6 +24,7 @@ from km3vo.loading import loads
 from km3vo.loading.arrivals import gathered
 from km3vo.loading.mapping import Mapping, pairs
 from tests.loading.lab import HEADER, ROW, SCHEMA, Write, refused, stored
+from tests.support.changes import unguarded
 
 pytestmark = pytest.mark.slow
 
@@ -187,3 +190,28 @@ def test_when_rows_become_public_is_told_and_asked(
     assert run("load", "lab.hits", str(write(HEADER + ROW)), input="y\n").exit_code == 0
     assert "Load them?" not in run("load", "lab.hits", str(write(HEADER + ROW.replace("A1", "A2"))), "--yes").output
     assert len(stored(lab)) == 2
+
+
+def test_a_time_is_made_of_the_other_one(lab: Database, tables: dict[str, Table], write: Write, tmp_path: Path) -> None:
+    """Files have one time, where the table has it as MJD and as the time that the embargo counts from."""
+    late = tables["late"]
+    with lab.connect() as admin:
+        unguarded(admin)
+        admin.execute("TRUNCATE lab.late, km3vo.load")
+    days = write("id,ra,dec,mjd\nA,1,2,58849.25\n")
+    with pytest.raises(LoadError, match="column seen is missing: --map mjd=seen makes it of mjd"):
+        mapped(lab, late, days)
+    mapped(lab, late, days, columns=(("mjd", "seen"),))
+    dates = write("id,ra,dec,seen\nB,1,2,2020-01-01T06:00:00\n")
+    mapped(lab, late, dates, columns=(("seen", "mjd"),))
+    AstropyTable({"id": ["C"], "ra": [1.0], "dec": [2.0], "t": [58849.25]}).write(tmp_path / "c.fits")
+    mapped(lab, late, tmp_path / "c.fits", columns=(("t", "seen"), ("t", "mjd")))
+    AstropyTable({"id": ["D"], "ra": [1.0], "dec": [2.0], "t": Time([58849.25], format="mjd", scale="utc")}).write(
+        tmp_path / "d.parquet"
+    )
+    mapped(lab, late, tmp_path / "d.parquet", columns=(("t", "seen"), ("t", "mjd")))
+    assert stored(lab, "id, mjd, seen::text", "lab.late") == [
+        (name, 58849.25, "2020-01-01 06:00:00") for name in "ABCD"
+    ]
+    with pytest.raises(LoadError, match='"noon" is not a number'):
+        mapped(lab, late, write("id,ra,dec,seen\nE,1,2,noon\n"), columns=(("seen", "mjd"),))

@@ -33,6 +33,9 @@ from km3vo.readers.texts import as_text
 
 _EVENTS, _SUMMARY = "E", "T"  # KM3NeT's trees, side by side in a DST
 _CONTAINERS = ("Evt", "AAObject", "TObject")  # of branches, which say nothing
+# What KM3NeT's trees have beside events: hits, thousands for each, and what ROOT needs for its objects.
+_HITS = ("hits.", "mc_hits.")
+_OF_OBJECTS = ("fUniqueID", "fBits")
 _FEW_ROWS = 2048  # of a block with lists
 
 # Units of KM3NeT's branches, which files do not say.
@@ -107,8 +110,9 @@ def _branches(tree: Any) -> dict[str, Any]:
     """The branches with values, by the names of their columns; the first of a name counts."""
     found: dict[str, Any] = {}
     for path, branch in tree.iteritems(recursive=True):
-        if len(branch.branches) == 0:
-            found.setdefault(_name(path), branch)
+        name = _name(path)
+        if len(branch.branches) == 0 and not name.startswith(_HITS) and not name.endswith(_OF_OBJECTS):
+            found.setdefault(name, branch)
     return found
 
 
