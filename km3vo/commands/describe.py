@@ -17,7 +17,7 @@ from km3vo.terminal import tell_lines
 @click.option("--table", "inner", metavar="NAME|N", help="Which table of the file is meant, if there are several.")
 @click.option("--truncated", is_flag=True, help="It is known that the file lacks rows.")
 def command(file: str, name: str | None, inner: str | None, truncated: bool) -> None:
-    """Write a description (YAML) of a table whose rows are like those of FILE.
+    """Write the description of a table from a FILE of its rows.
 
     Names, types, units and UCDs are those of the file, or guesses, which are marked. Nothing becomes public by it: the
     embargo that it describes never ends until you write when. Its head says how to go on, with the command that loads
