@@ -33,11 +33,12 @@ from km3vo.protocols import cone, correlate, datalink, health, login, tapplus, v
 from km3vo.protocols.alerts import routes as alerts
 from km3vo.protocols.alerts import stream
 from km3vo.protocols.http import addresses, routing
-from km3vo.protocols.http.authentication import Authentication
+from km3vo.protocols.http.authentication import Authentication, wants_page
 from km3vo.protocols.http.compression import Compression
 from km3vo.protocols.http.denial import Denials
 from km3vo.protocols.http.exchange import Exchanges
 from km3vo.protocols.http.scope import STOPPING
+from km3vo.protocols.http.visits import Visits
 from km3vo.protocols.oai import answers as oai
 from km3vo.protocols.tap import check, examples, jobs, schema, sync
 from km3vo.protocols.uws import routes as uws
@@ -48,6 +49,7 @@ from km3vo.settings import Settings
 from km3vo.web import alerts as alert_pages
 from km3vo.web import (
     api,
+    browsers,
     configurations,
     correlations,
     coverage,
@@ -142,6 +144,9 @@ def create_app(
         access=running.access,
         ongoing=running.ongoing,
         denials=Denials(settings, running.access, running.failures),
+        withheld=running.withheld,
+        visits=Visits(settings, running.sessions, running.authenticator) if running.sessions else None,
+        ended=partial(browsers.ended, running),
     )
     app.add_middleware(Exchanges, settings=settings)
     app.add_exception_handler(Km3voError, partial(_explain, running))
@@ -205,7 +210,7 @@ def _routers(running: Service) -> list[APIRouter]:
                 routers.append(vosi.router(running, prefix, vosi.of_cone(running, table, prefix), alone))
     routers.append(uws.router(running, "/correlate", correlate.KIND, correlate.expected))
     protocols = (health, login, oai, coverage, download, datalink, stream, alerts)
-    people = (alert_pages, configurations, correlations, maps, responses, query, islands, search, pages, api)
+    people = (browsers, alert_pages, configurations, correlations, maps, responses, query, islands, search, pages, api)
     return [*routers, *(module.router(running) for module in (*protocols, *people))]
 
 
@@ -222,7 +227,7 @@ def shares(settings: Settings) -> list[Share]:
 async def _explain(running: Service, request: Request, error: Exception) -> Response:
     """A mistake of the request, in plain words (DALI 1.1 §4.2); protocols with documents of their own make them."""
     status = error.status_code if isinstance(error, HTTPException) else getattr(error, "status", 500)
-    if status == 404 and pages.wants_page(request):
+    if status == 404 and wants_page(request):
         return pages.not_found(running, request, "" if isinstance(error, HTTPException) else str(error))
     if isinstance(error, HTTPException):
         text = "there is no such page" if error.status_code == 404 else error.detail

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from km3vo import downtime, metrics
 from km3vo.adql import Translation, translate
@@ -33,6 +33,7 @@ from km3vo.downtime import Downtime
 from km3vo.embargo import partitions
 from km3vo.embargo.access import Access
 from km3vo.embargo.promoter import Promoter
+from km3vo.embargo.withheld import Withheld
 from km3vo.errors import NotFoundError
 from km3vo.holdings.downloads import DownloadFiles
 from km3vo.holdings.reader import HoldingsReader
@@ -48,6 +49,10 @@ from km3vo.schedule import Schedule
 from km3vo.settings import Pools, Settings
 from km3vo.uploads.quota import RequestQuota
 from km3vo.uploads.tables import Uploads
+
+if TYPE_CHECKING:
+    from km3vo.identity.login import Login
+    from km3vo.identity.sessions import Sessions
 
 AUDIENCES: tuple[Audience, ...] = ("public", "member")
 DOWNTIME_SECONDS = 15.0
@@ -100,11 +105,16 @@ class Service:
         self.access = Access(self.pool)
         self.authenticator = Authenticator(self.access, settings.oidc)
         self.ongoing = Ongoing(self.access)
+        self.login: Login | None = None
+        self.sessions: Sessions | None = None
+        if settings.may_log_in:
+            self._let_log_in()
         self.failures = Failures(settings.limits.wrong_credentials)
         # Pages and availability have connections of their own, so that they wait for nobody.
         self.pages = Pool(database.conninfo(SERVICE), size=2, seconds=settings.pools.wait_seconds)
         self.pulse = Pulse(database.conninfo(SERVICE))
         self.holdings = HoldingsReader(settings, published, self.pages)
+        self.withheld = Withheld(published, lambda audience: self.readers[audience])
         self.downloads = DownloadFiles(settings, database)
         self.alerts = Alerts(self.pool)
         self.tail = Tail(database, self.alerts, settings)
@@ -147,6 +157,14 @@ class Service:
         self._lock = threading.Lock()
         self._translated_bytes = 0
         self._translations: OrderedDict[tuple[Audience, str, str, int | None], Translation] = OrderedDict()
+
+    def _let_log_in(self) -> None:
+        """Logging in with a browser: what that takes is imported where it is possible."""
+        from km3vo.identity.login import Login
+        from km3vo.identity.sessions import Sessions
+
+        self.login = Login(self.authenticator.provider, self.settings.base_url)
+        self.sessions = Sessions(self.pool, self.login)
 
     async def open(self) -> None:
         """Open the connections."""

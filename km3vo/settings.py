@@ -12,10 +12,12 @@ from functools import cached_property
 from importlib import resources
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 SCHEMAS = Path(str(resources.files("km3vo") / "schemas"))
 
 
@@ -131,7 +133,10 @@ class Publisher(BaseSettings):
 
 
 class Oidc(BaseSettings):
-    """Members log in with tokens of an OpenID Connect provider. Without an issuer only personal tokens work."""
+    """Members log in at an OpenID Connect provider. Without an issuer only personal tokens work.
+
+    With a client's identifier as well, people log in with a browser (docs/access.md).
+    """
 
     model_config = _prefix("OIDC_")
 
@@ -139,6 +144,14 @@ class Oidc(BaseSettings):
     audience: str = Field("km3vo", description="What the token's `aud` claim must contain.")
     claim: str = Field("groups", description="Claim that holds a user's groups or entitlements (dots go deeper).")
     members: list[str] = Field(["km3net"], description="Values of the claim that make a user a member (JSON list).")
+    client_id: str = Field(
+        "",
+        description="Identifier of the service at the issuer, for logging in with a browser; empty to switch that off.",
+    )
+    client_secret: SecretStr = Field(
+        SecretStr(""), description="Secret of the service at the issuer; empty for a public client, which has none."
+    )
+    scopes: str = Field("openid profile", description="What the issuer is asked for, separated by spaces.")
     insecure_http: bool = Field(False, description="Allow an issuer on plain http. For tests on loopback only.")
 
 
@@ -307,6 +320,13 @@ class Settings(BaseSettings):
     def base_url(self) -> str:
         """The address users type, without a slash at the end."""
         return (self.url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    @property
+    def may_log_in(self) -> bool:
+        """Whether people can log in with a browser: a provider knows us, and nobody can listen on the way."""
+        place = urlsplit(self.base_url)
+        safe = place.scheme == "https" or (place.hostname or "") in LOOPBACK
+        return bool(safe and self.oidc.issuer and self.oidc.client_id)
 
     def ivoid(self, *path: str) -> str:
         """The identifier of something we publish, such as ``("ant20_01", "main")`` (IVOA Identifiers 2.0)."""

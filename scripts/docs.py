@@ -57,7 +57,7 @@ def _rows(concern: type[BaseSettings]) -> Iterator[str]:
         elif name == "schemas":
             default = "the `schemas/` that come with km3vo"
         else:
-            default = "" if default in (None, "") else f"`{default}`"
+            default = "" if not str("" if default is None else default) else f"`{default}`"
         yield f"| `{prefix}{name.upper()}` | {default} | {field.description} |"
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import getpass
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
 
 from km3vo.commands.opening import duration, opened, when
-from km3vo.errors import SetupError
+from km3vo.errors import NotFoundError, SetupError
 from km3vo.terminal import quoted, tell
 
 if TYPE_CHECKING:
@@ -114,14 +115,17 @@ def _use(token: Token) -> str:
 
 @command.command("revoke")
 @click.argument("number", type=int, required=False)
-@click.option("--owner", help="All tokens of this person.")
+@click.option("--owner", help="All tokens and sessions of this person.")
 def revoke_(number: int | None, owner: str | None) -> None:
     """Revoke the token with this NUMBER, or all of one person. It is refused from then on.
+
+    Of a person, sessions in browsers end as well. Who is a member at the identity provider can begin another.
 
     \b
     Examples:
       km3vo token revoke 7
       km3vo token revoke --owner ada
+      km3vo token revoke --owner 8f3c@sso.example.org/realms/main
     """
     from km3vo.database.logins import OWNER
     from km3vo.embargo import tokens
@@ -129,4 +133,9 @@ def revoke_(number: int | None, owner: str | None) -> None:
     if (number is None) == (owner is None):
         raise SetupError("give the number of a token (`km3vo token list`), or --owner")
     with opened() as (_settings, database), database.connect(OWNER) as connection:
-        tell(f"{tokens.revoke(connection, number=number, owner=owner)} tokens were revoked")
+        if owner is not None and (ended := tokens.end_sessions(connection, owner)):
+            tell(f"{ended} sessions were ended")
+            with suppress(NotFoundError):
+                tell(f"{tokens.revoke(connection, owner=owner)} tokens were revoked")
+        else:
+            tell(f"{tokens.revoke(connection, number=number, owner=owner)} tokens were revoked")

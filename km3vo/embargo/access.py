@@ -20,11 +20,14 @@ SELECT login, array_agg(id) FROM km3vo.observer JOIN km3vo.observer_grant ON obs
 WHERE name = %s AND revoked_at IS NULL AND ends_at > clock_timestamp() GROUP BY login
 """
 ENDED = """
-SELECT true, id FROM km3vo.token
+SELECT 'token', id FROM km3vo.token
 WHERE id = ANY (%s) AND (revoked_at IS NOT NULL OR expires_at <= clock_timestamp())
 UNION ALL
-SELECT false, id FROM km3vo.observer_grant
+SELECT 'grant', id FROM km3vo.observer_grant
 WHERE id = ANY (%s) AND (revoked_at IS NOT NULL OR ends_at <= clock_timestamp())
+UNION ALL
+SELECT 'session', id FROM km3vo.session
+WHERE id = ANY (%s) AND (ended_at IS NOT NULL OR ends_at <= clock_timestamp())
 """
 LOG = """
 INSERT INTO km3vo.access_log (who, audience, client, method, path, parameters, status, location)
@@ -50,10 +53,11 @@ class Observer(NamedTuple):
 
 
 class Ended(NamedTuple):
-    """Numbers of tokens and of grants that are not valid any more."""
+    """Numbers of tokens, of grants and of sessions that are not valid any more."""
 
     tokens: frozenset[int]
     grants: frozenset[int]
+    sessions: frozenset[int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,17 +116,17 @@ class Access:
         row = await self._one(OBSERVER, (name,))
         return Observer(row[0], frozenset(row[1])) if row else None
 
-    async def ended(self, tokens: Collection[int], grants: Collection[int]) -> Ended:
-        """Those of these tokens and grants that have expired, ended or been revoked.
+    async def ended(self, tokens: Collection[int], grants: Collection[int], sessions: Collection[int]) -> Ended:
+        """Those of these tokens, grants and sessions that have expired, ended or been revoked.
 
         Raises:
             Km3voError: the database is away.
         """
-        rows = await self._pool.rows(ENDED, (list(tokens), list(grants)))
-        return Ended(
-            frozenset(number for is_token, number in rows if is_token),
-            frozenset(number for is_token, number in rows if not is_token),
+        rows = await self._pool.rows(ENDED, (list(tokens), list(grants), list(sessions)))
+        tokens, grants, sessions = (
+            frozenset(number for kind, number in rows if kind == wanted) for wanted in ("token", "grant", "session")
         )
+        return Ended(tokens, grants, sessions)
 
     async def note(self, entry: Entry) -> None:
         """Write an entry of the access log.

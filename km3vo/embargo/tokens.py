@@ -33,6 +33,10 @@ END AS state FROM km3vo.token ORDER BY id
 REVOKE = """
 UPDATE km3vo.token SET revoked_at = clock_timestamp() WHERE revoked_at IS NULL AND (id = %s OR owner = %s)
 """
+END_SESSIONS = """
+UPDATE km3vo.session SET ended_at = clock_timestamp(), sealed = NULL
+WHERE name = %s AND ended_at IS NULL AND ends_at > clock_timestamp()
+"""
 
 
 def digest(token: str) -> bytes:
@@ -102,3 +106,13 @@ def revoke(connection: psycopg.Connection, *, number: int | None = None, owner: 
     if not revoked:
         raise NotFoundError("there is no such token that is valid: see `km3vo token list`")
     return revoked
+
+
+def end_sessions(connection: psycopg.Connection, owner: str) -> int:
+    """End the sessions of one person in every browser. Returns how many; from the next request on they are refused.
+
+    ``connection`` belongs to the owner of the tables; commits.
+    """
+    ended = connection.execute(END_SESSIONS, (owner,)).rowcount
+    connection.commit()
+    return ended

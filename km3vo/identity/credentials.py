@@ -14,7 +14,9 @@ from km3vo.identity.user import ANONYMOUS, User
 from km3vo.settings import Oidc
 
 if TYPE_CHECKING:
+    from km3vo.identity.attempt import Person
     from km3vo.identity.oidc import Provider
+    from km3vo.identity.sessions import Session
 
 NOT_UNDERSTOOD = "these credentials are not understood: send one bearer token, or one as password"
 
@@ -80,12 +82,28 @@ class Authenticator:
             name, member, number = valid.owner, valid.audience == "member", valid.number
         else:
             (name, member), number = await self.provider.person(token), None
+        return await self._known(name, member=member, token=number)
+
+    async def of_person(self, person: Person) -> User:
+        """Whom the provider speaks of, with the rights of just now; raises as ``in_session``."""
+        return await self._known(person.name, member=person.member)
+
+    async def in_session(self, session: Session) -> User:
+        """Who a session is of, with the rights of just now.
+
+        Raises:
+            KnownError: he or she has no access beyond the public data.
+            UnavailableError: that cannot be looked up just now.
+        """
+        return await self._known(session.name, member=session.member, session=session.number)
+
+    async def _known(self, name: str, *, member: bool, token: int | None = None, session: int | None = None) -> User:
         if member:
-            return User("member", name, number)
+            return User("member", name, token, session=session)
         observer = await self._access.observer(name)
         if observer is None:
             raise KnownError(name)
-        return User(observer.login, name, number, observer.grants)
+        return User(observer.login, name, token, observer.grants, session)
 
 
 def token_in(credentials: str) -> str:

@@ -53,16 +53,14 @@ class Provider:
     def __init__(self, settings: Oidc) -> None:
         self.settings = settings
         self._keys: KeySet | None = None
+        self._about: dict[str, Any] = {}
         self._fetched = -KEEP
         self._lock = asyncio.Lock()
-        if settings.issuer and not self._may_be_asked(settings.issuer):
+        if settings.issuer and not self.may_be_asked(settings.issuer):
             raise SetupError(f"KM3VO_OIDC_ISSUER is {settings.issuer}: it must be an https URL")
 
     async def person(self, token: str) -> tuple[str, bool]:
         """Whose a token is, and whether the claims make that person a member.
-
-        The name is made of ``sub`` and issuer, which together are one person's (OpenID Connect Core 1.0 §5.7), such as
-        ``8f3c@sso.example.org/realms/main``: owners of personal tokens are called otherwise.
 
         Raises:
             CredentialsError: it is not signed by the provider, not for us, expired, or not valid yet.
@@ -70,21 +68,51 @@ class Provider:
         """
         if not self.settings.issuer:
             raise CredentialsError("only personal tokens are accepted here, those that begin with km3vo_")
+        return self.person_of(await self.claims(token, self.settings.audience))
+
+    async def claims(self, token: str, audience: str, nonce: str = "") -> dict[str, Any]:
+        """The claims of a token that was made for ``audience``, and where one is given, with this ``nonce``.
+
+        Raises as ``person`` does.
+        """
         claims = await self._claims(token)
+        wanted: dict[str, Any] = {
+            "iss": {"essential": True, "value": self.settings.issuer},
+            "aud": {"essential": True, "value": audience},
+            "sub": {"essential": True},
+            "exp": {"essential": True},
+        }
+        if nonce:
+            wanted["nonce"] = {"essential": True, "value": nonce}
         try:
-            jwt.JWTClaimsRegistry(
-                leeway=LEEWAY,
-                iss={"essential": True, "value": self.settings.issuer},
-                aud={"essential": True, "value": self.settings.audience},
-                sub={"essential": True},
-                exp={"essential": True},
-            ).validate(claims)
+            jwt.JWTClaimsRegistry(leeway=LEEWAY, **wanted).validate(claims)
         except ClaimError as error:
-            raise self._refused(self._wrong_claim(error), claims.get(error.claim)) from None
-        values = _deep(claims, self.settings.claim)
+            raise self._refused(self._wrong_claim(error, audience), claims.get(error.claim)) from None
+        return claims
+
+    def person_of(self, claims: dict[str, Any]) -> tuple[str, bool]:
+        """Whom claims speak of, and whether they make that person a member.
+
+        The name is made of ``sub`` and issuer, which together are one person's (OpenID Connect Core 1.0 §5.7), such as
+        ``8f3c@sso.example.org/realms/main``: owners of personal tokens are called otherwise.
+        """
+        values = self.groups(claims)
         groups = [values] if isinstance(values, str) else values if isinstance(values, list) else []
         name = f"{claims['sub']}@{place_of(self.settings.issuer)}"
         return name, any(group in self.settings.members for group in groups)
+
+    def groups(self, claims: dict[str, Any]) -> Any:
+        """What the claim of the settings holds; None when there is none."""
+        return _deep(claims, self.settings.claim)
+
+    async def about(self) -> dict[str, Any]:
+        """What the provider says of itself (OpenID Connect Discovery 1.0 §3).
+
+        Raises:
+            UnavailableError: the provider cannot be reached.
+        """
+        await self._key_set(fresh=False)
+        return self._about
 
     async def _claims(self, token: str) -> dict[str, Any]:
         for attempt in (1, 2):
@@ -107,17 +135,18 @@ class Provider:
                 return decoded.claims
         raise AssertionError("unreachable")
 
-    def _wrong_claim(self, error: ClaimError) -> str:
+    def _wrong_claim(self, error: ClaimError, audience: str) -> str:
         """What is wrong with the claims, from what is public here and not from what the token says."""
         if isinstance(error, MissingClaimError):
             return f"it lacks {error.claim.replace(',', ', ')}"
         if isinstance(error, ExpiredTokenError):
             return "it has expired (exp)"
         return {
-            "aud": f"its aud is not {self.settings.audience}",
+            "aud": f"its aud is not {audience}",
             "iss": f"its iss is not {self.settings.issuer}",
             "nbf": "it is not valid yet (nbf)",
             "iat": "it was issued in the future (iat)",
+            "nonce": "its nonce is not the one of this attempt",
         }.get(error.claim, f"its {error.claim} cannot be read")
 
     @staticmethod
@@ -149,12 +178,14 @@ class Provider:
             place = self.settings.issuer.rstrip("/") + "/.well-known/openid-configuration"
             discovered = (await client.get(place)).raise_for_status().json()
             # Another issuer's document must not be taken for this one's (OpenID Connect Discovery 1.0 §4.3).
-            if discovered["issuer"] != self.settings.issuer or not self._may_be_asked(discovered["jwks_uri"]):
+            if discovered["issuer"] != self.settings.issuer or not self.may_be_asked(discovered["jwks_uri"]):
                 raise ValueError("the discovery document is not the issuer's")
-            keys = (await client.get(discovered["jwks_uri"])).raise_for_status().json()
-        return _usable(keys["keys"])
+            keys = _usable((await client.get(discovered["jwks_uri"])).raise_for_status().json()["keys"])
+        self._about = discovered
+        return keys
 
-    def _may_be_asked(self, url: str) -> bool:
+    def may_be_asked(self, url: str) -> bool:
+        """Whether an address is one that may be asked: https, or in tests one of this machine."""
         parts = urlsplit(url)
         if parts.scheme == "https" or not self.settings.insecure_http:
             return parts.scheme == "https"

@@ -40,8 +40,8 @@ class Ongoing:
 
     @contextmanager
     def answer(self, user: User, end: Callable[[], None]) -> Iterator[None]:
-        """While it lasts, ``end`` is called once should the token or one of the grants of ``user`` end."""
-        if user.token is not None or user.grants:
+        """While it lasts, ``end`` is called once should the token, the session or one of the grants of ``user`` end."""
+        if user.token is not None or user.session is not None or user.grants:
             self._answers[end] = user
         try:
             yield
@@ -61,13 +61,14 @@ class Ongoing:
         if not self._answers:
             return
         tokens = {user.token for user in self._answers.values() if user.token is not None}
+        sessions = {user.session for user in self._answers.values() if user.session is not None}
         grants = {grant for user in self._answers.values() for grant in user.grants}
         try:
-            ended = await self._access.ended(tokens, grants)
+            ended = await self._access.ended(tokens, grants, sessions)
         except Km3voError as error:  # nobody can revoke anything either while the database is away
             log.warning("rights cannot be looked up just now: %s", error)
             return
         for end, user in list(self._answers.items()):
-            if user.token in ended.tokens or user.grants & ended.grants:
+            if user.token in ended.tokens or user.session in ended.sessions or user.grants & ended.grants:
                 del self._answers[end]
                 end()

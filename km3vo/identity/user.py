@@ -17,6 +17,7 @@ class User:
             is for the same audience and name only.
         token: number of the personal token that was sent, or None.
         grants: numbers of the grants that an observer has just now.
+        session: number of the session in which the request came (sessions.py), or None.
         scopes: what may be done beside reading (embargo/tokens.py).
         pipelines: whose alerts may be sent; none named is all of them.
     """
@@ -25,6 +26,7 @@ class User:
     name: str | None = None
     token: int | None = None
     grants: frozenset[int] = frozenset()
+    session: int | None = None
     scopes: tuple[str, ...] = ()
     pipelines: tuple[str, ...] = ()
 

@@ -14,6 +14,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount
 
 from km3vo import __version__, times
+from km3vo.catalog.model import Table
 from km3vo.downtime import Downtime
 from km3vo.errors import NotFoundError
 from km3vo.holdings.holdings import Holdings
@@ -22,7 +23,7 @@ from km3vo.protocols.http.documents import respond
 from km3vo.registry import citation
 from km3vo.service import Service
 from km3vo.settings import Settings
-from km3vo.web import describe
+from km3vo.web import banner, describe
 from km3vo.web.describe import Page
 from km3vo.web.statics import FOLDER, Statics, stamp
 
@@ -33,8 +34,10 @@ POLICY = (
 )
 
 
-def render(settings: Settings, template: str, page: Page, downtimes: Sequence[Downtime] = ()) -> bytes:
-    """A page as HTML, with the downtimes that are announced."""
+def render(
+    settings: Settings, template: str, page: Page, downtimes: Sequence[Downtime] = (), banner: Page | None = None
+) -> bytes:
+    """A page as HTML, with the downtimes that are announced, and with who is before the browser (``banner``)."""
     publisher = settings.publisher
     site = {
         "title": publisher.title,
@@ -44,6 +47,7 @@ def render(settings: Settings, template: str, page: Page, downtimes: Sequence[Do
         "contact_email": publisher.contact_email,
         "software": f"km3vo {__version__}",
         "stamp": stamp(),
+        "banner": banner,
         "downtimes": [
             {"begins": times.seconds(one.begins), "ends": times.seconds(one.ends), "note": one.note}
             for one in downtimes
@@ -52,10 +56,13 @@ def render(settings: Settings, template: str, page: Page, downtimes: Sequence[Do
     return _templates().get_template(template).render(site=site, page=page).encode()
 
 
-def html(request: Request, settings: Settings, template: str, page: Page) -> Response:
-    """Answer with a page."""
+def html(
+    request: Request, settings: Settings, template: str, page: Page, tables: Sequence[Table] | None = None
+) -> Response:
+    """Answer with a page; whoever sees events under embargo is told how many, of all tables or of those named."""
     running: Service = request.app.state.service
-    answer = respond(request, render(settings, template, page, running.downtimes), "text/html")
+    shown = banner.of(request, settings, tables)
+    answer = respond(request, render(settings, template, page, running.downtimes, shown), "text/html")
     answer.headers["Content-Security-Policy"] = POLICY
     return answer
 
@@ -79,11 +86,6 @@ def _templates() -> Environment:
     return made
 
 
-def wants_page(request: Request) -> bool:
-    """Whether a browser asks, with a person before it."""
-    return "text/html" in request.headers.get("accept", "")
-
-
 def not_found(running: Service, request: Request, message: str) -> Response:
     """The page for an address where there is nothing."""
     nothing = Holdings(running.settings, running.published)
@@ -93,7 +95,9 @@ def not_found(running: Service, request: Request, message: str) -> Response:
         "tables": [describe.summary(nothing.of(table)) for table in running.published.tables],
         "twins": [],
     }
-    answer = Response(render(running.settings, "notfound.html", page), status_code=404, media_type="text/html")
+    shown = banner.of(request, running.settings)
+    body = render(running.settings, "notfound.html", page, banner=shown)
+    answer = Response(body, status_code=404, media_type="text/html")
     answer.headers["Content-Security-Policy"] = POLICY
     return answer
 
@@ -125,7 +129,7 @@ def router(running: Service) -> APIRouter:
         page = describe.schema(await holdings.read_if_there(), described)
         if schema.endswith(".json"):
             return json_document(request, page)
-        return html(request, settings, "schema.html", page)
+        return html(request, settings, "schema.html", page, described.tables)
 
     @routes.get("/browse/{schema}/{table}", summary="A table; with .json at the end as JSON", response_class=Response)
     async def table(request: Request, schema: str, table: str) -> Response:
@@ -133,7 +137,7 @@ def router(running: Service) -> APIRouter:
         page = describe.table((await holdings.read_if_there()).of(described), running.published_schema(schema))
         if table.endswith(".json"):
             return json_document(request, page)
-        return html(request, settings, "table.html", page)
+        return html(request, settings, "table.html", page, [described])
 
     @routes.get("/cite/{schema}/{file}", summary="How to cite: .bib, .datacite.json, .jsonld", response_class=Response)
     async def cite(request: Request, schema: str, file: str) -> Response:

@@ -17,7 +17,7 @@ from km3vo.protocols.tap.query import read
 from km3vo.protocols.uws import access
 from km3vo.protocols.uws.routes import JobRoutes
 from km3vo.service import Service
-from km3vo.web import describe
+from km3vo.web import banner, describe
 from km3vo.web.describe import Page
 from km3vo.web.pages import POLICY, html, render
 
@@ -83,8 +83,11 @@ def router(running: Service) -> APIRouter:
 def mistaken(running: Service, request: Request, parameters: Parameters, error: Km3voError) -> Response:
     """The page of a query that cannot be answered: what is wrong, and the query to mend."""
     told = _page(running, parameters) | {"mistake": text_of(error)}
+    shown = banner.of(request, running.settings)
     headers = {**error.headers, **VARY, "Content-Security-Policy": WITH_SAMP, "Cache-Control": "private, no-store"}
-    return Response(render(running.settings, "query.html", told, running.downtimes), error.status, headers, "text/html")
+    return Response(
+        render(running.settings, "query.html", told, running.downtimes, shown), error.status, headers, "text/html"
+    )
 
 
 def _page(running: Service, parameters: Parameters) -> Page:

@@ -52,7 +52,7 @@ def router(running: Service) -> APIRouter:
             return RedirectResponse(f"/tap/sync?{urlencode(asked)}", status_code=303)
         found = (await running.holdings.read_if_there()).of(described).coverage
         page = _page(running, form, adql, unresolved, _extents(described, found))
-        answer = html(request, running.settings, "search.html", page)
+        answer = html(request, running.settings, "search.html", page, [described])
         if form.mistakes:
             answer.status_code = 400
         # Whoever may read more finds the names of more events.

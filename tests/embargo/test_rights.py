@@ -127,6 +127,8 @@ def test_relations_of_the_service(admin: psycopg.Connection) -> None:
         "km3vo.release_exception": {"SELECT"},
         "km3vo.release_log": {"SELECT"},
         "km3vo.token": {"SELECT", "UPDATE (last_used_at)"},
+        "km3vo.session": {"SELECT", "INSERT", "UPDATE", "DELETE"},
+        "km3vo.login": {"SELECT", "INSERT", "DELETE"},
         "km3vo.observer": {"SELECT"},
         "km3vo.observer_grant": {"SELECT"},
         "km3vo.access_log": {"INSERT"},

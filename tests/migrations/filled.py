@@ -84,6 +84,11 @@ def fill(database: Database) -> None:
             "VALUES ('Ada', 'member', '127.0.0.1', 'GET', '/tap/sync', '', 200)"
         )
         service.execute(
+            "INSERT INTO km3vo.session (sha256, name, shown, member, ends_at) "
+            "VALUES ('x', 'ada@sso', 'Ada', true, now())"
+        )
+        service.execute("INSERT INTO km3vo.login (sha256, next, ends_at) VALUES ('x', '/', now())")
+        service.execute(
             "INSERT INTO km3vo.job (id, kind, audience, client, phase, queued, parameters, seconds, destruction) "
             "VALUES ('a', 'query', 'public', '127.0.0.1', 'QUEUED', now(), '[[\"QUERY\", \"SELECT 1\"]]', 60, "
             "'2999-01-01')"

@@ -111,7 +111,7 @@ class Exchange:
             present = dict(message["headers"])
             standing = (*STANDING, (b"content-security-policy", POLICY), (b"x-request-id", self.id.encode()))
             headers = [*message["headers"], *(header for header in standing if header[0] not in present)]
-            if present.get(b"content-type", b"").startswith(_PAGES):
+            if PAGE[0] not in present and present.get(b"content-type", b"").startswith(_PAGES):
                 headers.append(PAGE)
             if self._secure or self._scope["scheme"] == "https":
                 headers.append(HSTS)

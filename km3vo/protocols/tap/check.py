@@ -12,6 +12,7 @@ from km3vo.errors import Km3voError
 from km3vo.protocols.dali.forms import read_parameters
 from km3vo.protocols.dali.work import in_thread
 from km3vo.protocols.http.authentication import user_of
+from km3vo.protocols.http.scope import UNLOGGED_KEY
 from km3vo.protocols.tap.execution import expected_seconds, is_long
 from km3vo.protocols.tap.mistakes import described
 from km3vo.protocols.tap.query import TapQuery, read
@@ -31,6 +32,7 @@ def router(running: Service, prefix: str) -> APIRouter:
         The answer is JSON: ``ok``; ``errors`` with their places in the query; ``columns`` and ``tables`` of the result;
         ``class``, how long it is going to take: "at once", "seconds", "minutes", or null where that is not told.
         """
+        request.scope[UNLOGGED_KEY] = True  # editors ask with nearly every key, and no row is read
         try:
             parameters = await read_parameters(request, running)
             told = await _checked(running, request, read(running.settings.limits, parameters))

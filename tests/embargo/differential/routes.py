@@ -180,9 +180,15 @@ ROUTES: dict[str, Asked] = {
     "/healthz": {"/healthz": NOTHING},
     "/readyz": {"/readyz": NOTHING},
     "/login": {"/login": ({}, {"username": "ada", "password": "wrong"})},
+    # Without a provider nobody can log in; with one test_sessions.py asks.
+    "/auth/login": {"/auth/login": ({}, {"next": "/browse/lab/events"})},
+    "/auth/callback": {"/auth/callback": ({}, {"state": "x", "code": "x"})},
+    "/auth/logout": {"/auth/logout": NOTHING},
+    "/auth/view": {"/auth/view": ({}, {"as": "public", "next": "/browse/lab/events"})},
 }
 # Where nothing is to be found in tests/embargo/schemas, without credentials or without a job.
 NEVER_FOUND = {path for path in ROUTES if JOB in path} | {
+    *("/auth/login", "/auth/callback", "/auth/logout", "/auth/view"),
     *("/alerts/heartbeat", "/auxiliary/{schema}/{table}/{name}", "/correlate/{id}", "/jobs/{id}", "/login"),
     "/skymaps/{schema}/{file}",
     "/hips/{schema}/{table}/{path:path}",
