@@ -111,7 +111,7 @@ def _matches(table: Table, opened: Opened, source: ReleasedFile | None, note: No
             renamed = "" if recipe.column == column.name else f" (from the file's column {recipe.column})"
             note(0, f"column {column.name} is missing{renamed}{_made_of(table, column, names)}")
     for place, name in enumerate(names):
-        if place not in used and name.lower() not in ignored and "*" not in ignored and name not in names[:place]:
+        if place not in used and name.lower() not in ignored and "*" not in ignored and names.count(name) == 1:
             note(0, _unknown(table, name, recipes))
     return found
 

@@ -73,6 +73,9 @@ def lists(values: pa.Array, counts: npt.NDArray[np.integer], missing: Mask | Non
 def wrong_sizes(column: Column, cells: pa.Array) -> Mask:
     """Where a list is not as long as its column declares: "3", "3*" (at most), "2x*" (whole pairs)."""
     size, there, lengths = size_of(column), ~absent(cells), views.lengths(cells)
+    if is_geometry(column) and column.xtype == "polygon":
+        odd: Mask = there & ((lengths % 2 != 0) | ((lengths < 6) & (lengths > 0)))
+        return odd
     if size is not None:
         wrong: Mask = there & (lengths != size)
         return wrong

@@ -18,6 +18,7 @@ from km3vo.datatypes import DATATYPES
 from km3vo.readers.arrays import absent, is_array, lists, size_of, stored_type, without_nan, wrong_sizes
 from km3vo.readers.clocks import PAIR
 from km3vo.readers.mistakes import Place
+from km3vo.readers.moments import FIRST, LAST
 from km3vo.readers.texts import Grammar, from_texts, wanted, within_bounds
 from km3vo.results import views
 
@@ -158,19 +159,21 @@ def _times(cells: pa.Array, grammar: Grammar, column: Column, place: Place) -> p
     if _is_text(cells.type):
         return from_texts(column, cells.cast(pa.string()), grammar, place)
     if types.is_date(cells.type):
-        return cells.cast(pa.timestamp("us"))
-    # Arrow keeps the moments of all zones in UTC.
-    unit = cells.type.unit
-    counts = cells.cast(pa.timestamp(unit)).cast(pa.int64())
+        unit, counts = "days", cells.cast(pa.date32()).cast(pa.int32()).cast(pa.int64())
+    else:
+        # Arrow keeps the moments of all zones in UTC.
+        unit = cells.type.unit
+        counts = cells.cast(pa.timestamp(unit)).cast(pa.int64())
     numbers, missing = views.values(counts), absent(cells)
     if unit == "ns":
         # Not (n + 500) // 1000, which would overflow at the ends.
         numbers = numbers // 1000 + (numbers % 1000 >= 500)
     else:
-        factor = {"s": 1_000_000, "ms": 1000, "us": 1}[unit]
-        far = ~missing & (np.abs(numbers) > 2**62 // factor)
+        factor = {"days": 86_400_000_000, "s": 1_000_000, "ms": 1000, "us": 1}[unit]
+        # Of the years 1 to 9999, which is what can be written (DALI 1.1 §3.3.3).
+        far = ~missing & ((numbers < FIRST // factor) | (numbers >= LAST // factor))
         for index in np.flatnonzero(far).tolist():
-            place.tell(index, f"{numbers[index]} {unit}", "after 1970 is not a time that can be kept")
+            place.tell(index, f"{numbers[index]} {unit}", "after 1970 is not in the years 1 to 9999")
         numbers, missing = np.where(far, 0, numbers) * factor, missing | far
     return pa.array(numbers, pa.int64(), mask=missing).cast(pa.timestamp("us"))
 

@@ -22,7 +22,8 @@ _SEPARATORS = {4: "-", 7: "-", 13: ":", 16: ":"}
 _DAY, _MINUTE, _SECOND = 10, 16, 19  # lengths of what ends there
 _SIMPLE = np.zeros(32, bool)
 _SIMPLE[[_DAY, _MINUTE, _SECOND, *range(_SECOND + 2, _SECOND + 8)]] = True
-_FIRST_YEAR = -62_135_596_800_000_000
+# Microseconds from 1970 to the beginning of the years 1 and 10000.
+FIRST, LAST = -62_135_596_800_000_000, 253_402_300_800_000_000
 _ZONED = np.zeros(256, bool)
 _ZONED[list(b"Zz+")] = True
 _MONTHS = np.array([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
@@ -74,7 +75,7 @@ def _by_arrow(texts: pa.Array, widths: _Numbers) -> tuple[_Numbers, _Mask] | Non
     except pa.ArrowInvalid:
         return None
     values = views.values(found)
-    if (values < _FIRST_YEAR).any():
+    if (values < FIRST).any():
         return None
     good = np.ones(len(texts), bool) if (missing := views.nulls(found)) is None else ~missing
     return values, good

@@ -97,7 +97,8 @@ def described(opened: Opened, text: str) -> dict[str, Any]:
     for column in opened.columns:
         entry = by_name.get(column.name, {})
         more = as_dict(entry.get("meta"))
-        said = {key: str(entry[key]) for key in ("unit", "description") if entry.get(key)}
+        said = {"description": str(entry["description"])} if entry.get("description") else {}
+        said |= {"unit": unit} if (unit := unit_of(entry)) else {}
         said |= {key: str(more[key]) for key in ("ucd", "utype", "xtype") if more.get(key)}
         columns.append(in_systems(replace(column, column=agreed(column.column, said)), more))
     opened.columns = columns
@@ -118,12 +119,22 @@ def agreed(column: Column, said: dict[str, str]) -> Column:
     # Two standards may write a unit differently: mas yr-1, and mas / yr.
     other = said.get("unit")
     if column.unit and other and column.unit != other and units.parse(column.unit) != units.parse(other):
-        raise ReadError(
-            f"column {named(column.name)} has the unit {shown(column.unit)} in one place of the file "
-            f"and {shown(other)} in another"
-        )
+        raise contradiction(column.name, column.unit, other)
     more: dict[str, Any] = {key: value for key, value in said.items() if not getattr(column, key)}
     return replace(column, **more)
+
+
+def contradiction(name: str, unit: str, other: str) -> ReadError:
+    """A column that has two units."""
+    return ReadError(
+        f"column {named(name)} has the unit {shown(unit)} in one place of the file and {shown(other)} in another"
+    )
+
+
+def unit_of(entry: Mapping[str, Any]) -> str | None:
+    """The unit of a column: plain text, or as astropy tags it where it is written in full."""
+    unit = entry.get("unit")
+    return str(as_dict(unit).get("unit", "") if isinstance(unit, dict | list) else unit or "") or None
 
 
 def in_systems(column: FileColumn, said: Mapping[str, Any]) -> FileColumn:

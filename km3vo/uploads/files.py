@@ -11,12 +11,13 @@ import pyarrow.compute as pc
 
 from km3vo.column import Column
 from km3vo.errors import IncompleteError, ReadError, TooLargeError, UploadError, WhichTableError
-from km3vo.readers.arrays import is_array, stored_type
+from km3vo.readers import units
+from km3vo.readers.arrays import is_array, is_geometry, stored_type
 from km3vo.readers.clocks import PAIR
 from km3vo.readers.content import Content, Reserve
 from km3vo.readers.fitting import Forbidden, fitted, misfit
 from km3vo.readers.formats import open_table
-from km3vo.readers.mistakes import Mistakes, Note, Place, named
+from km3vo.readers.mistakes import Mistakes, Note, Place, named, shown
 from km3vo.readers.opened import FileColumn, Opened, Options
 from km3vo.readers.systems import CoordinateColumns, Kind, converted
 from km3vo.readers.text.inference import inferred
@@ -119,6 +120,9 @@ def _check_types(opened: Opened, note: Note) -> None:
     for column in opened.columns:
         if column.typed and not _is_unsigned(column) and not (column.clock and column.clock.trouble):
             wrong = misfit(column.type, column.column)
+            unit = column.column.unit
+            if unit and is_geometry(column.column) and units.parse(unit) != units.parse("deg"):
+                wrong = f"its unit is {shown(unit)}, and points, circles and polygons are in degrees"
             if wrong:
                 note(0, f"column {named(column.name)}: {wrong}")
 

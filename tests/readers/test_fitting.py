@@ -202,6 +202,9 @@ def test_arrays() -> None:
         f'1: column x: "[1,null]" is not a list of numbers, {whole} (there is no room for missing ones)',
         f'2: column x: "[2147483648]" is not a list of numbers, {whole}',
     ]
+    shapes = pa.array([[0.0, 0, 1, 0, 1, 1], [0.0, 0, 1, 0, 1], [0.0, 0, 1, 0], [], None])
+    found, told = read(column("double", "*", "polygon"), shapes)
+    assert [each and len(each) for each in found] == [6, None, None, [], None] and len(told) == 2
     # A NULL among floating numbers stays one.
     assert read(column("float", "*"), pa.array([[1.5, None, 3.5]])) == ([[1.5, None, 3.5]], [])
     fixed = pa.array([[1.0, 2.0], None], pa.list_(pa.float32(), 2))
@@ -238,8 +241,15 @@ def test_times_of_every_unit_and_zone() -> None:
     nanoseconds = pa.array([499, 500, -500, -501, 2**63 - 1], pa.int64()).cast(pa.timestamp("ns"))
     assert [stamp.microsecond for stamp in read(time, nanoseconds)[0][:4]] == [0, 1, 0, 999_999]
     assert read(time, pa.array([date(2026, 1, 31)]))[0] == [datetime(2026, 1, 31)]
-    seconds = pa.array([0, 2**62], pa.int64()).cast(pa.timestamp("s"))
-    assert read(time, seconds)[1] == ['2: column x: "4611686018427387904 s" after 1970 is not a time that can be kept']
+    for type_, last, count in (
+        (pa.timestamp("s"), 253402300799, 2**62),
+        (pa.timestamp("us"), 253402300799999999, 2**62),
+        (pa.date32(), 2932896, 2932897),
+    ):
+        counts = pa.array([0, last, count, -count], pa.int64())
+        found, told = read(time, (counts.cast(pa.int32()) if type_ == pa.date32() else counts).cast(type_))
+        assert [each and each.year for each in found] == [1970, 9999, None, None]
+        assert len(told) == 2 and "after 1970 is not in the years 1 to 9999" in told[0]
 
 
 @pytest.mark.parametrize(

@@ -260,6 +260,9 @@ def test_axes_have_frames_of_their_own(read: Reader) -> None:
     assert (found["ra"][0], found["dec"][0]) == GALACTIC_CENTRE
     found = read(position(RADE1="FK4", EQUI1=1950.0, RADE2="FK4", EQUI2=1950.0), "x.fits")
     assert found["ra"] == [pytest.approx(0.64069, abs=1e-4)]
+    columns = [fits.Column(name, "D", array=[0.1]) for name in ("ra", "dec")]
+    found = read(fits_file(columns, TCTYP1="RA", TCUNI1="rad"), "x.fits")
+    assert found["ra"] == [0.1 if read is uploaded else pytest.approx(np.degrees(0.1))]
     says = "its positions are computed from pixels"
     pixels = {"TCTYP1": "RA---TAN", "TCTYP2": "DEC--TAN", "TCRVL1": 10.0, "TCDLT1": 0.01, "TCRVL2": 10.0}
     assert says in refused(read, position(**pixels), "x.fits")
@@ -287,6 +290,21 @@ def test_a_votable_in_the_primary_hdu_is_obeyed(read: Reader) -> None:
     message = refused(read, fits_plus(columns, untied, systems), "x.fits")
     assert "HDU speaks of times in TAI" in message and "HDU speaks of GALACTIC" in message
     assert "describes other columns" in refused(read, fits_plus(columns[:2], fields, systems), "x.fits")
+
+
+@each_door
+def test_data_that_are_not_those_of_their_checksum_are_refused(read: Reader) -> None:
+    out = io.BytesIO()
+    table = fits.BinTableHDU.from_columns([fits.Column("energy", "D", array=[1234.5, 1.0])])
+    fits.HDUList([fits.PrimaryHDU(), table]).writeto(out, checksum=True)
+    assert read(out.getvalue(), "x.fits")["energy"] == [1234.5, 1]
+    damaged = out.getvalue().replace(np.array(1234.5, ">f8").tobytes(), np.array(1234.625, ">f8").tobytes())
+    assert "not those of its checksum (DATASUM)" in refused(read, damaged, "x.fits")
+    out = io.BytesIO()
+    plain = {"use_dictionary": False, "compression": "none", "write_page_checksum": True}
+    pq.write_table(pa.table({"energy": [1234.5]}), out, write_statistics=False, **plain)
+    damaged = out.getvalue().replace(np.array(1234.5).tobytes(), np.array(1234.625).tobytes())
+    assert "it is damaged" in refused(read, damaged, "x.parquet")
 
 
 @each_door
@@ -415,6 +433,28 @@ def test_what_is_said_of_columns_that_do_not_fit() -> None:
     assert 'column "Energy" is one too many' in refused(loaded, content, "x.vot")
     percent = votable(fields.format("frame", ' unit="%"'), "100")
     assert "write whole numbers in a plain number" in refused(loaded, percent, "x.vot")
+
+
+def test_two_units_of_a_column_of_parquet_are_refused() -> None:
+    field = pa.field("energy", pa.float64(), metadata={"unit": "TeV", "units": "GeV"})
+    out = io.BytesIO()
+    pq.write_table(pa.table([pa.array([1.0])], schema=pa.schema([field])), out)
+    says = '"TeV" in one place of the file and "GeV" in another'
+    assert says in refused(loaded, out.getvalue(), "x.parquet")
+
+
+def test_units_that_astropy_tags_are_found() -> None:
+    head = "# %ECSV 1.0\n# ---\n# delimiter: ','\n# datatype:\n"
+    entry = "# - {name: energy, datatype: float64, unit: !astropy.units.Unit {unit: TeV}}\n"
+    assert loaded((head + entry + "energy\n3\n").encode(), "x.ecsv") == {"energy": [3000]}
+
+
+def test_points_in_radians_are_refused() -> None:
+    point = '<FIELD name="p" datatype="double" arraysize="2" xtype="point" unit="{}"/>'
+    cells = "<TR><TD>1 0.5</TD></TR>"
+    content = votable(point.format("rad"), "").replace(b"<TR></TR>", cells.encode())
+    assert "points, circles and polygons are in degrees" in refused(uploaded, content, "x.vot")
+    assert uploaded(content.replace(b'"rad"', b'"degree"'), "x.vot") == {"p": [[1, 0.5]]}
 
 
 @pytest.mark.parametrize("key", ["unit", "units", "Unit"])

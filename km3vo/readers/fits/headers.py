@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
+import numpy as np
+
 from km3vo.errors import IncompleteError, ReadError
 from km3vo.readers.mistakes import shown
 
@@ -184,6 +186,26 @@ def _data_size(hdu: Hdu) -> int:
     if size >= 2**62:
         raise ReadError("a part of the FITS file is declared larger than a file can be")
     return size
+
+
+def check_sum(file: BinaryIO, hdu: Hdu) -> None:
+    """Compare data with their checksum, if the header has one (DATASUM, FITS 4.0 §4.4.2.7 and appendix J).
+
+    Raises:
+        ReadError: they are others.
+    """
+    told = hdu.text("DATASUM") if isinstance(hdu.header.get("DATASUM"), str) else ""
+    if not told.isdecimal() or len(told) > 20:
+        return
+    left = -(-hdu.size // BLOCK) * BLOCK
+    total = 0
+    file.seek(hdu.start)
+    while left and (raw := file.read(min(left, 1000 * BLOCK))):
+        left -= len(raw)
+        total += int(np.frombuffer(raw[: len(raw) // 4 * 4], ">u4").sum(dtype=np.uint64))
+    # A sum in ones' complement: modulo 2³² - 1. Without all of the last block there is nothing to compare.
+    if not left and (total - int(told)) % (2**32 - 1):
+        raise ReadError("its data are not those of its checksum (DATASUM): it is damaged, or was changed since")
 
 
 def size_of(file: BinaryIO) -> int:

@@ -49,6 +49,8 @@ def described(hdu: Hdu, number: int, column: FileColumn) -> FileColumn:
 def located(hdu: Hdu, number: int, column: FileColumn) -> FileColumn:
     """A column with its frame, if its own keywords name one (FITS 4.0 §8.2 and table 22)."""
     known = _AXES.get(hdu.text(f"TCTYP{number}").upper().partition("-")[0])
+    if known is not None and column.column.unit is None and (unit := hdu.text(f"TCUNI{number}")):
+        column = replace(column, column=replace(column.column, unit=unit))
     if known is not None and (hdu.number_of(f"TCRVL{number}") or hdu.number_of(f"TCDLT{number}") not in (None, 1)):
         return replace(column, frame=Frame("pixels", trouble="its positions are computed from pixels (TCRVL, TCDLT)"))
     if known:

@@ -16,7 +16,7 @@ from km3vo.readers.clocks import Clock
 from km3vo.readers.content import Content
 from km3vo.readers.fits import columns as binary
 from km3vo.readers.fits import letters, systems
-from km3vo.readers.fits.headers import Hdu, hdus, size_of
+from km3vo.readers.fits.headers import Hdu, check_sum, hdus, size_of
 from km3vo.readers.fits.heap import Heap
 from km3vo.readers.frames import Frame
 from km3vo.readers.marks import Marks
@@ -52,6 +52,8 @@ def open_fits(content: Content, note: Note, options: Options, read_head: HeadRea
     if there < width * rows:
         marks.rows, marks.found = rows, there // width
         rows = there // width
+    else:
+        check_sum(file, hdu)
     marks.check(options)
     if width > ROW_BYTES:
         raise ReadError(f"its rows have more than {ROW_BYTES} bytes")

@@ -97,6 +97,7 @@ def _reader(file: BinaryIO, dictionaries: list[str]) -> pq.ParquetFile:
     return pq.ParquetFile(
         pa.PythonFile(file, "r"),
         read_dictionary=dictionaries,
+        page_checksum_verification=True,
         thrift_string_size_limit=pages.FOOTER_BYTES,
         thrift_container_size_limit=1_000_000,
     )
@@ -133,7 +134,9 @@ def _column(item: pa.Field, number: int) -> FileColumn:
         )
     about: dict[str, Any] = {"xtype": "timestamp"} if is_time else {}
     said = {key.decode("utf-8", "replace").lower(): _text(value) for key, value in (item.metadata or {}).items()}
-    said.setdefault("unit", said.get("units"))
+    unit = said.setdefault("unit", said.get("units"))
+    if unit != said.get("units", unit):
+        raise serialized.contradiction(item.name, str(unit), str(said["units"]))
     about |= {key: value for key in serialized.ABOUT if (value := said.get(key))}
     column = Column(
         name=item.name,

@@ -159,7 +159,7 @@ def _column(entry: dict[str, Any], number: int) -> FileColumn:
         datatype=datatype,
         arraysize="*" if datatype == "char" else arraysize,
         xtype=told("xtype"),
-        unit=str(entry["unit"]) if entry.get("unit") else None,
+        unit=serialized.unit_of(entry),
         ucd=told("ucd"),
         utype=told("utype"),
         description=str(entry["description"]) if entry.get("description") else None,
