@@ -25,7 +25,7 @@ from km3vo.adql.tree import (
     TableRef,
 )
 from km3vo.adql.types import WORDS
-from km3vo.adql.value import Value
+from km3vo.adql.value import Value, of_both
 
 _JOIN = {
     "INNER": "{} JOIN {} ON {}",
@@ -219,7 +219,9 @@ def _merged(node: Join, a: Value, b: Value) -> Value:
     if a.shape is not None:
         shape = Shape(a.shape.kind, dali_sql=piece, frame=a.shape.frame, stated=a.shape.stated)
         return replace(a, piece=None, shape=shape, origin=None)
-    return replace(a, piece=piece, origin=None, texts=max(a.texts, b.texts))
+    both = of_both(*(side.described(side.name, side.name) for side in (a, b)))
+    return replace(a, piece=piece, origin=None, texts=max(a.texts, b.texts), column=both if a.column else None,
+                   unit=both.unit, ucd=both.ucd, frame=both.frame, time=both.time)  # fmt: skip
 
 
 def _called_alike(a: Relation, b: Relation) -> bool:

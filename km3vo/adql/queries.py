@@ -15,6 +15,7 @@ from km3vo.adql.subquery import ResolvedQuery, named
 from km3vo.adql.tree import Body, Name, Node, Query, Select, SetChain
 from km3vo.adql.types import NUMBERS, WORDS, null, of_column, votable, wider
 from km3vo.adql.types import cast as typed
+from km3vo.adql.value import of_both
 from km3vo.adql.values import Values
 from km3vo.column import Column
 
@@ -134,10 +135,10 @@ class Queries:
             return replace(b, name=a.name, sql=a.sql, nullable=True)
         if b_is_null:
             return replace(a, nullable=nullable)
-        column = self._wide_enough(a, b, operator, body)
-        frame = self._frame(a, b, operator, body)
-        time = a.time if operator != "UNION" or a.time == b.time else None
-        return replace(column, nullable=nullable, frame=frame, time=time)
+        column = replace(self._wide_enough(a, b, operator, body), frame=self._frame(a, b, operator, body))
+        # EXCEPT and INTERSECT leave values of the first side.
+        column = of_both(column, replace(b, name=column.name)) if operator == "UNION" else column
+        return replace(column, nullable=nullable)
 
     def _wide_enough(self, a: Column, b: Column, operator: str, body: Node) -> Column:
         """The column at the left, with a type for values of both sides."""

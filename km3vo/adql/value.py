@@ -127,3 +127,24 @@ def common_frame(values: Iterable[Value]) -> str | None:
     """The frame of what is worked out of values; those without a frame, such as constants, do not count."""
     frames = {value.frame for value in values if value.frame is not None}
     return MIXED if len(frames) > 1 else next(iter(frames), None)
+
+
+def of_both(a: Column, b: Column) -> Column:
+    """The column at the left as one that holds values of both: what is said of them is what both say."""
+    if a == b:
+        return a
+    first, second = ((column.ucd or "").partition(";")[0] for column in (a, b))
+    # Times that count from different days are as different as degrees and radians.
+    alike = a.unit == b.unit and first == second and (a.time == b.time or None in (a.time, b.time))
+    ucd = a.ucd if a.ucd == b.ucd else first or None
+    return replace(
+        a,
+        unit=a.unit if a.unit == b.unit else None,
+        ucd=ucd if alike else None,
+        utype=a.utype if a.utype == b.utype else None,
+        description=a.description if a.description == b.description else None,
+        range=a.range if a.range == b.range else None,
+        values=a.values if a.values == b.values else (),
+        frame=a.frame if alike or of_column(a) in GEOMETRIES else None,
+        time=a.time if a.time == b.time else None,
+    )

@@ -31,6 +31,34 @@ def test_a_plain_column_keeps_all_it_has(sky_sources: QueryTables) -> None:
         assert translate(query, sky_sources).columns == EVENTS.columns
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "unit", "ucd"),
+    [
+        ("ra", "ra", "deg", "pos.eq.ra;meta.main"),
+        ("ra", "MAX(ra)", "deg", "pos.eq.ra"),
+        ("ra", "dec", "deg", None),
+        ("ra", "IN_UNIT(ra, 'rad')", None, None),
+        ("energy", "ra", None, None),
+        ("energy", "nhits", None, None),
+        ("mjd", "ivo_to_jd(obs_time)", "d", None),
+        ("POINT(ra, dec)", "POINT(dec, dec)", "deg", "pos.eq"),
+    ],
+)
+def test_a_union_says_what_both_sides_say(
+    sky_sources: QueryTables, one: str, other: str, unit: str | None, ucd: str | None
+) -> None:
+    sides = (f"SELECT {item} AS x FROM events" for item in (one, other))
+    (column,) = translate(" UNION ALL ".join(sides), sky_sources).columns
+    assert (column.unit, column.ucd) == (unit, ucd)
+    assert (column.frame is None) == (ucd is None) and column.time is None
+    (column,) = translate(f"SELECT {one} AS x FROM events EXCEPT SELECT {one} FROM events", sky_sources).columns
+    assert column.unit == _columns(one, sky_sources)[0].unit
+    if one != other and "(" not in one + other:
+        sides = (f"(SELECT {item} AS x FROM events) AS {item}" for item in (one, other))
+        (column,) = translate("SELECT x FROM {} FULL JOIN {} USING (x)".format(*sides), sky_sources).columns
+        assert (column.unit, column.ucd, column.frame, column.time) == (unit, ucd, None, None)
+
+
 def test_an_alias_changes_the_name_only(sky_sources: QueryTables) -> None:
     renamed, quoted = _columns('ra AS Alpha, dec "my dec"', sky_sources)
     assert (renamed.name, renamed.unit, renamed.ucd) == ("Alpha", "deg", "pos.eq.ra;meta.main")
