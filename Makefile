@@ -7,7 +7,7 @@ locked := uv pip compile --quiet --universal --python-version 3.11 --no-annotate
 $(shell $(bin)/python -c "" 2>/dev/null || rm -f $(stamp) $(stamp)-test)
 
 .PHONY: load test-fuzz-http up test check lint fix test-embargo test-kills test-fuzz test-readers test-differential-adql test-harvests
-.PHONY: test-statistics
+.PHONY: test-statistics test-years
 .PHONY: lock bench bench-check mutants islands docs site clean help
 .PHONY: system system-test system-bench
 .DEFAULT_GOAL := up
@@ -76,6 +76,10 @@ load: system $(stamp)-test
 ## test-statistics: p-values of 200 skies without sources for each method, and 100 skies with one
 test-statistics: $(stamp)-test
 	@KM3VO_TEST_NULL=$${KM3VO_TEST_NULL:-200} $(bin)/pytest -s -n 0 tests/correlation/test_null.py
+
+## test-years: two years of an experiment with a load each night, half an hour
+test-years: $(stamp)-test
+	@KM3VO_STEP_DAYS=$${KM3VO_STEP_DAYS:-1} $(bin)/pytest -n 0 tests/operating/test_years.py
 
 ## mutants: make mistakes in the rooms that matter most, and say which the tests do not notice; half an hour
 mutants: $(stamp)-test

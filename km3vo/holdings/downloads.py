@@ -30,6 +30,7 @@ from km3vo import times
 from km3vo.catalog import origin
 from km3vo.catalog.model import Table
 from km3vo.cluster import priority
+from km3vo.column import Column
 from km3vo.database.logins import SERVICE, Database
 from km3vo.database.queries import UNCHANGED, at_moment
 from km3vo.embargo import partitions
@@ -162,7 +163,7 @@ class DownloadFiles:
                 id=sql.Identifier(table.id or ""),
             )
             rows = at_moment(self._database, "public", query.as_string(), present.snapshot, self._lower)
-            return edition, self._write(service, table, edition, "parquet", rows)
+            return edition, self._write(service, table, edition, "parquet", rows, table.columns)
 
     def get(self, table: Table, extension: str, number: int | None = None) -> tuple[Download, Path]:
         """A file with the rows of an edition, or of the latest. Blocks while it is made.
@@ -212,7 +213,8 @@ class DownloadFiles:
         if extension == "parquet":
             return parquet
         with pq.ParquetFile(parquet[1]) as rows:
-            return self._write(service, table, edition, extension, _batches(rows, table))
+            columns = _columns(rows, parquet[1], table)
+            return self._write(service, table, edition, extension, _batches(rows, columns), columns)
 
     def _again(self, table: Table, edition: Edition) -> tuple[Download, Path]:
         """The Parquet file of an edition that was lost, or made before they were kept, if these are still its rows."""
@@ -229,9 +231,10 @@ class DownloadFiles:
         edition: Edition,
         extension: str,
         batches: Iterator[pa.RecordBatch],
+        columns: tuple[Column, ...],
     ) -> tuple[Download, Path]:
         result = Result(
-            columns=table.columns,
+            columns=columns,
             source=batches,
             name=table.qualified.replace(".", "_"),
             infos=self._infos(table, edition),
@@ -315,8 +318,22 @@ def _is_kept(service: psycopg.Connection, table: Table, state: State) -> bool:
     return not state.rows and editions.find(service, table.qualified) is None
 
 
-def _batches(rows: pq.ParquetFile, table: Table) -> Iterator[pa.RecordBatch]:
+def _columns(rows: pq.ParquetFile, file: Path, table: Table) -> tuple[Column, ...]:
+    """The columns of an edition: the table's, unless it has others by now; then as the file itself describes them."""
+    if rows.schema_arrow.names == [column.name for column in table.columns]:
+        return table.columns
+    # Only of tables that were changed.
+    from km3vo.readers.content import Content
+    from km3vo.readers.opened import Options
+    from km3vo.readers.parquet.table import open_parquet
+
+    with file.open("rb") as plain:
+        described = open_parquet(Content(plain), lambda line, text: None, Options())
+        return tuple(one.column for one in described.columns)
+
+
+def _batches(rows: pq.ParquetFile, columns: tuple[Column, ...]) -> Iterator[pa.RecordBatch]:
     """The rows of a Parquet file of ours, with the types of results."""
-    schema = pa.schema([(column.name, arrow_type(column)) for column in table.columns])
+    schema = pa.schema([(column.name, arrow_type(column)) for column in columns])
     for batch in rows.iter_batches(ROWS_PER_BATCH):
         yield batch.cast(schema)
