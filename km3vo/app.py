@@ -49,6 +49,7 @@ from km3vo.settings import Settings
 from km3vo.web import alerts as alert_pages
 from km3vo.web import (
     api,
+    banner,
     browsers,
     configurations,
     correlations,
@@ -196,10 +197,10 @@ def _described(app: FastAPI) -> Callable[[], dict[str, Any]]:
 def _routers(running: Service) -> list[APIRouter]:
     routers = []
     for prefix in TAP_PREFIXES:
-        routers += [
-            router(running, prefix) for router in (tapplus.router, examples.router, check.router, schema.router)
-        ]
-        routers.append(sync.router(running, prefix, partial(query.mistaken, running)))
+        told = partial(banner.of_result, running)
+        routers += [router(running, prefix) for router in (tapplus.router, check.router, schema.router)]
+        routers.append(examples.router(running, prefix, told))
+        routers.append(sync.router(running, prefix, partial(query.mistaken, running), told))
         routers.append(uws.router(running, prefix, jobs.KIND, jobs.expected))
         routers.append(vosi.router(running, prefix, vosi.of_tap(running, prefix), running.catalog))
     for one in running.published.schemas:

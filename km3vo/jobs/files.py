@@ -31,10 +31,13 @@ def result_file(home: Path, id: str, name: str) -> Path:
     return folder(home, id) / name
 
 
-def write(home: Path, id: str, form: Format, result: Result, most: int, reserve: Reserve) -> tuple[Path, int]:
+def write(
+    home: Path, id: str, form: Format, result: Result, most: int, reserve: Reserve, *, mark: str = ""
+) -> tuple[Path, int]:
     """Write a job's result as it comes; the file has its name only when it is whole. Returns it and its size.
 
     Args:
+        mark: that is added to the name.
         most: how many bytes it may have.
         reserve: is told how many bytes are about to be written.
 
@@ -46,7 +49,7 @@ def write(home: Path, id: str, form: Format, result: Result, most: int, reserve:
     """
     place = folder(home, id)
     _make(place)
-    file = place / f"result.{form.extension}"
+    file = place / f"result{mark}.{form.extension}"
     part = place / f"result.{os.getpid()}.{time.monotonic_ns()}.part"
     try:
         with part.open("wb") as out:

@@ -18,7 +18,7 @@ from km3vo.database.audiences import Audience
 from km3vo.database.cones import Asked, Cone
 from km3vo.database.queries import DatabaseReader, RowStream
 from km3vo.database.turns import Lanes, Turn
-from km3vo.embargo import partitions
+from km3vo.embargo import marking, partitions
 from km3vo.errors import Km3voError, ParameterError
 from km3vo.identity.user import User
 from km3vo.logs import request_id, text_of
@@ -103,11 +103,18 @@ class ConeSearch:
             source=(),
             maxrec=maxrec,
             name=self.table.name,
-            infos=origin.service_infos(running.settings, STANDARD, asked_url(request, running.settings)),
+            infos=(
+                *origin.service_infos(running.settings, STANDARD, asked_url(request, running.settings)),
+                *marking.infos(audience, (self.table,), user.name),
+            ),
             table_infos=self.infos,
             description=f"{self.table.title}: cone search",
             heading=f"{self.table.title}: the events in a circle on the sky",
         )
+        headers = {}
+        if marking.is_marked(audience, (self.table,)):
+            name = marking.file_name(self.table.qualified, chosen.extension, marked=True)
+            headers["content-disposition"] = f'inline; filename="{name}"'
         if maxrec > limits.cone_maxrec:
             lanes = running.lanes[audience]
             turn = await work.turn_of(request, lanes.short, user)
@@ -117,10 +124,10 @@ class ConeSearch:
                 turn.end()
                 raise
             answer.source = stream
-            return ByteStream(running, chosen.write(answer), stream, turn, chosen.content_type)
+            return ByteStream(running, chosen.write(answer), stream, turn, chosen.content_type, headers)
         written = self.written(reader, cone, asked, answer, chosen)
         body = await (self.wide if radius > WIDE else self.narrow)(request, user, written)
-        return Response(body, headers={"content-type": chosen.content_type})
+        return Response(body, headers={"content-type": chosen.content_type} | headers)
 
     async def written(self, reader: DatabaseReader, cone: Cone, asked: Asked, answer: Result, chosen: Format) -> bytes:
         """The document of an answer that is kept in memory; ``answer`` has no rows as yet."""

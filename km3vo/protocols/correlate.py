@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO
 
 import pyarrow as pa
@@ -17,6 +18,7 @@ from km3vo.correlation.process import Correlation, Work
 from km3vo.correlation.question import MOST_EVENTS, Question
 from km3vo.correlation.tables import Gathered, Rows, gather
 from km3vo.database.audiences import Audience
+from km3vo.embargo import marking
 from km3vo.errors import TimeoutExceeded, TooLargeError
 from km3vo.identity.user import User
 from km3vo.jobs import files
@@ -153,8 +155,15 @@ class CorrelationWork:
         from km3vo.correlation import report, results
 
         running, home, id = self._running, self._running.settings.results, self._job.id
-        reserve, infos = running.results_quota.reserve, origin.table_infos(running.settings, lists.tables)
+        reserve, audience = running.results_quota.reserve, self._job.audience
+        infos = (
+            *origin.table_infos(running.settings, lists.tables),
+            *marking.infos(audience, lists.tables, self._job.owner),
+        )
         told = report.report(answer, lists.tables)
+        mark = ""
+        if marking.is_marked(audience, lists.tables):
+            mark, told = marking.IN_NAMES, replace(told, caveats=(marking.OF_RESULTS, *told.caveats))
         # Nothing that differs from one run to the next, such as a date, is written: the same question has the same
         # bytes as its answer.
         for name, chunks in (
@@ -166,7 +175,8 @@ class CorrelationWork:
         ):
             files.write_other(home, id, name, chunks, reserve)
         table = results.sources(answer, table_infos=infos)
-        file, size = files.write(home, id, self._form, table, running.settings.limits.result_bytes, reserve)
+        most = running.settings.limits.result_bytes
+        file, size = files.write(home, id, self._form, table, most, reserve, mark=mark)
         return Outcome(file, self._form.content_type, size, table.rows, overflow=False)
 
 

@@ -18,7 +18,7 @@ from km3vo.results.xmltext import escaped
 def write(result: Result) -> Iterator[bytes]:
     """A page that a browser shows while it comes in, with units, descriptions and, at its end, what is missing."""
     rows = (Markup(piece.decode()) for piece in encoded(result, surviving_blocks(result), _rows))
-    pieces = _template().generate(result=result, rows=rows)
+    pieces = _template().generate(result=result, rows=rows, banner=Markup(result.banner))
     return chunks(result, (piece.encode() for piece in pieces))
 
 

@@ -91,6 +91,7 @@ class Result:
         description: of the table, or "".
         heading: what the whole document is, or "".
         descriptors: services that the rows refer to, for formats that can say so.
+        banner: HTML that stands above a page with the rows: who looks at it (web/banner.py).
         rows: how many rows were handed on so far.
         overflow: whether rows were left out because of ``maxrec``.
         failed: what went wrong while the rows were read, in words for the reader; "" when nothing did.
@@ -105,6 +106,7 @@ class Result:
     description: str = ""
     heading: str = ""
     descriptors: tuple[Descriptor, ...] = ()
+    banner: str = ""
     rows: int = field(default=0, init=False)
     overflow: bool = field(default=False, init=False)
     failed: str = field(default="", init=False)

@@ -11,8 +11,10 @@ from starlette.requests import Request
 from km3vo.catalog.model import Table
 from km3vo.protocols.http.authentication import visit_of
 from km3vo.protocols.http.scope import PREFIX_KEY
+from km3vo.service import Service
 from km3vo.settings import Settings
 from km3vo.web.describe import Page
+from km3vo.web.templating import templates
 
 # A path of ours, as browsers read it: they take \ for /, and pass over tabs and line breaks.
 _PLACE = re.compile(r"/(?![/\\])[^\x00-\x20\\\x7f]*")
@@ -36,8 +38,20 @@ def of(request: Request, settings: Settings, tables: Sequence[Table] | None = No
         "kind": visit.kind,
         "shown": visit.session.shown if visit.session else visit.user.name,
         "hidden": None if hidden is None else sum(hidden.values()),
+        "result": False,
         "place": place,
     }
+
+
+def of_result(running: Service, request: Request, marked: bool) -> str:
+    """The same as HTML, for a page with rows, or with none, that is made elsewhere; "" for those without a name.
+
+    Args:
+        marked: whether events under embargo may be among the rows.
+    """
+    if visit_of(request) is None or (told := of(request, running.settings, ())) is None:
+        return ""
+    return templates().get_template("banner.html").render(site={"banner": told | {"result": marked}})
 
 
 def login_address(place: str) -> str:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from functools import cache
 from typing import Any
 
 from fastapi import APIRouter
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount
@@ -25,7 +23,8 @@ from km3vo.service import Service
 from km3vo.settings import Settings
 from km3vo.web import banner, describe
 from km3vo.web.describe import Page
-from km3vo.web.statics import FOLDER, Statics, stamp
+from km3vo.web.statics import Statics, stamp
+from km3vo.web.templating import templates
 
 # Scripts, styles and pictures come from here or not at all; nothing stands in the page itself.
 POLICY = (
@@ -53,7 +52,7 @@ def render(
             for one in downtimes
         ],
     }
-    return _templates().get_template(template).render(site=site, page=page).encode()
+    return templates().get_template(template).render(site=site, page=page).encode()
 
 
 def html(
@@ -70,20 +69,6 @@ def html(
 def json_document(request: Request, content: Any, media_type: str = "application/json") -> Response:
     """Answer with a page's twin for programs."""
     return respond(request, json.dumps(content, ensure_ascii=False, indent=1).encode(), media_type)
-
-
-@cache
-def _templates() -> Environment:
-    made = Environment(
-        loader=PackageLoader("km3vo.web"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    built = json.loads((FOLDER / "build" / "manifest.json").read_text())
-    made.globals["built"] = lambda name: f"/static/build/{built[name]['file']}"
-    return made
 
 
 def not_found(running: Service, request: Request, message: str) -> Response:

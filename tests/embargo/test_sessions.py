@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import html
 import json
 import re
 import socket
@@ -15,6 +16,7 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import httpx
 import pytest
+from lxml import etree
 from psycopg import sql
 from websockets.asyncio.client import connect
 
@@ -483,6 +485,62 @@ def test_l6_the_number_is_of_the_table(ada: httpx.Client) -> None:
 def test_l6_who_sends_a_token_is_told_too(server: Server, issuer: Issuer) -> None:
     page = httpx.get(server.url + PAGE, headers=HTML | {"Authorization": f"Bearer {issuer.token()}"}).text
     assert HIDDEN in page and "Sign out" not in page
+
+
+def test_l6_files_are_marked(ada: httpx.Client, server: Server, issuer: Issuer) -> None:
+    """In their names and, where a format has room for it, in themselves; those that others get likewise are not."""
+    name = f"ada@{issuer.url.partition('://')[2]}"
+    told = "Events under embargo may be among these rows"
+    for form, extension in (("votable", "vot"), ("csv", "csv"), ("fits", "fits"), ("json", "json"), ("ecsv", "ecsv")):
+        for table, marked in (("lab.alerts", True), ("lab.known", False)):
+            asked = QUERY | {"QUERY": f"SELECT * FROM {table}", "RESPONSEFORMAT": form}
+            answer = ada.get("/tap/sync", params=asked)
+            mark = "-EMBARGOED" if marked else ""
+            assert answer.headers["content-disposition"] == f'inline; filename="{table}{mark}.{extension}"'
+            assert (told in answer.text.replace("\n", "")) is (marked and form != "csv"), (form, table)
+            others = httpx.get(f"{server.tap}/sync", params=asked)
+            assert "EMBARGOED" not in others.headers["content-disposition"] and told not in others.text
+    assert name in ada.get("/tap/sync", params=QUERY | {"RESPONSEFORMAT": "votable"}).text
+    cone = {"RA": "1", "DEC": "1", "SR": "1"}
+    for path, marked in (("/scs/lab/events", True), ("/scs/lab/known", False)):
+        for maxrec in ("10", "50000"):
+            answer = ada.get(path, params=cone | {"MAXREC": maxrec})
+            assert (told in answer.text) is marked
+            assert ("EMBARGOED.vot" in answer.headers.get("content-disposition", "")) is marked
+            assert told not in httpx.get(server.url + path, params=cone).text
+
+
+def test_l6_results_of_jobs_are_marked(ada: httpx.Client) -> None:
+    for table, mark in (("lab.alerts", "-EMBARGOED"), ("lab.known", "")):
+        made = ada.post("/tap/async", data=QUERY | {"QUERY": f"SELECT * FROM {table}", "PHASE": "RUN"})
+        job = made.headers["location"]
+        while ada.get(f"{job}/phase").text in ("QUEUED", "EXECUTING"):
+            ada.get(job, params={"WAIT": "10"})
+        answer = ada.get(f"{job}/results/result")
+        assert answer.headers["content-disposition"].endswith(f'{job.rpartition("/")[2][:8]}{mark}.csv"')
+
+
+def test_l6_pages_with_rows_say_who_sees_more(ada: httpx.Client, server: Server) -> None:
+    asked = QUERY | {"RESPONSEFORMAT": "html"}
+    page = ada.get("/tap/sync", params=asked, headers=HTML)
+    assert "may be among these rows" in page.text and "View as public</button>" in page.text
+    assert "script-src 'self'" in page.headers["content-security-policy"]
+    (place,) = set(re.findall(r'name="next" value="([^"]*)"', page.text))
+    assert html.unescape(place) == str(page.url.raw_path, "ascii")
+    known = ada.get("/tap/sync", params=asked | {"QUERY": "SELECT * FROM lab.known"}, headers=HTML).text
+    assert "Signed in as" in known and "may be among" not in known
+    examples = ada.get("/tap/examples", headers=HTML).content
+    assert b"Signed in as" in examples and etree.fromstring(examples) is not None
+    ada.post("/auth/view", data={"as": "public"})
+    for path, parameters in (("/tap/sync", asked), ("/tap/examples", {})):
+        mine = ada.get(path, params=parameters, headers=HTML).text
+        assert "You see what the public sees" in mine
+        theirs = httpx.get(server.url + path, params=parameters, headers=HTML).text
+        mine = re.sub(r"<header><div class=\"visit.*?</header>\n|<script[^\n]*\n", "", mine, flags=re.DOTALL)
+        assert DATES.sub("", BANNER.sub("", mine)) == DATES.sub("", theirs), path
+
+
+DATES = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z?")
 
 
 def test_l7_view_as_public(ada: httpx.Client, server: Server) -> None:

@@ -7,7 +7,7 @@ carries a property.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from urllib.parse import urlencode
 
 from fastapi import APIRouter
@@ -93,13 +93,14 @@ def _identifier(name: str, taken: set[str]) -> str:
     return identifier
 
 
-def router(running: Service, prefix: str) -> APIRouter:
-    """The examples of the TAP service at ``prefix``."""
+def router(running: Service, prefix: str, banner: Callable[[Request, bool], str]) -> APIRouter:
+    """The examples of the TAP service at ``prefix``; ``banner`` says who looks at them."""
     routes = APIRouter(prefix=prefix, tags=["TAP"])
     document = examples_document(running.published, running.sources["public"])
 
     @routes.get("/examples", summary="Queries to begin with", response_class=Response)
     async def examples(request: Request) -> Response:
-        return respond(request, document, "application/xhtml+xml")
+        told = f"<header>{banner(request, False)}".encode()
+        return respond(request, document.replace(b"<header>", told, 1), "application/xhtml+xml")
 
     return routes

@@ -15,7 +15,7 @@ from km3vo.catalog.model import Table
 from km3vo.database import failures
 from km3vo.database.audiences import Audience
 from km3vo.database.queries import RowStream
-from km3vo.embargo import partitions
+from km3vo.embargo import marking, partitions
 from km3vo.errors import TooLargeError, UploadError
 from km3vo.identity.user import User
 from km3vo.logs import request_id
@@ -49,10 +49,12 @@ class Execution:
         outlived: is called once, from another thread, when it has taken longer than short work may.
         name: of the first table that it reads, known once it has started; for naming files.
         tables: the published tables that it reads, known likewise.
+        marked: whether events may be among its rows that the public does not see, known likewise.
     """
 
     name = "result"
     tables: tuple[Table, ...] = ()
+    marked = False
     outlived: Callable[[], object] | None = None
 
     def __init__(
@@ -137,6 +139,7 @@ class Execution:
         reader = running.readers[self._user.audience]
         known = (running.table(".".join(name)) for name in sorted(translation.tables))
         self.tables = tuple(table for table in known if table is not None)
+        self.marked = marking.is_marked(self._user.audience, self.tables)
         stream = reader.stream(
             translation.sql, self._seconds, self._began, name=self._work, long=self.long, outlived=self.outlived
         )
@@ -144,7 +147,11 @@ class Execution:
             columns=translation.columns,
             source=stream,
             maxrec=query.maxrec,
-            infos=(*origin.service_infos(running.settings, STANDARD, self._url, query.adql), *self._remarks),
+            infos=(
+                *origin.service_infos(running.settings, STANDARD, self._url, query.adql),
+                *marking.infos(self._user.audience, self.tables, self._user.name),
+                *self._remarks,
+            ),
             table_infos=origin.table_infos(running.settings, self.tables),
             descriptors=datalink.descriptors(running.settings, self.tables),
         )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from math import isfinite
 
 from km3vo.database.audiences import Audience
+from km3vo.embargo import marking
 from km3vo.errors import Km3voError, RequestError
 from km3vo.identity.user import User
 from km3vo.jobs import files
@@ -88,6 +89,7 @@ class QueryWork:
                 result,
                 running.settings.limits.result_bytes,
                 running.results_quota.reserve,
+                mark=marking.IN_NAMES if self._execution.marked else "",
             )
             if result.failed:  # some formats end such a document in good order
                 file.unlink(missing_ok=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import BinaryIO
 
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
 from km3vo.database.turns import Turn
+from km3vo.embargo import marking
 from km3vo.errors import Km3voError
 from km3vo.identity.user import User
 from km3vo.protocols.dali.forms import read_parameters, share_of
@@ -16,6 +18,7 @@ from km3vo.protocols.dali.streams import ByteStream
 from km3vo.protocols.dali.work import client_of, moving, turn_of, unless_gone
 from km3vo.protocols.http.addresses import asked_url
 from km3vo.protocols.http.authentication import user_of
+from km3vo.protocols.http.exchange import POLICY
 from km3vo.protocols.tap import upload
 from km3vo.protocols.tap.execution import Execution, expected_seconds, is_long
 from km3vo.protocols.tap.mistakes import ErrorPage, error_response
@@ -23,9 +26,13 @@ from km3vo.protocols.tap.query import LANGUAGES, TapQuery, read
 from km3vo.protocols.tap.upload import Reference
 from km3vo.service import Service
 
+# What stands above a page with rows: of the request, and whether events under embargo may be among them.
+Banner = Callable[[Request, bool], str]
+SCRIPTED = f"{POLICY.decode()}; script-src 'self'"
 
-def router(running: Service, prefix: str, page: ErrorPage) -> APIRouter:
-    """The routes of the service at ``prefix``; ``page`` shows mistakes to people."""
+
+def router(running: Service, prefix: str, page: ErrorPage, banner: Banner) -> APIRouter:
+    """The routes of the service at ``prefix``; ``page`` shows mistakes to people, and ``banner`` who they are."""
     routes = APIRouter(prefix=prefix, tags=["TAP"])
 
     async def sync(request: Request) -> Response:
@@ -62,10 +69,13 @@ def router(running: Service, prefix: str, page: ErrorPage) -> APIRouter:
                 raise
         except Km3voError as error:
             return error_response(request, parameters, error, page)
+        name = marking.file_name(execution.name, query.format.extension, marked=execution.marked)
         headers = {
-            "Content-Disposition": f'inline; filename="{execution.name}.{query.format.extension}"',
+            "Content-Disposition": f'inline; filename="{name}"',
             "Vary": "Accept",
         }
+        if query.format.name == "html" and (who := banner(request, execution.marked)):
+            result.banner, headers["Content-Security-Policy"] = who, SCRIPTED
         if request.method == "HEAD":
             execution.close()
             turn.end()

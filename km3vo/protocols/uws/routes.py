@@ -16,6 +16,7 @@ from starlette.responses import FileResponse, PlainTextResponse, RedirectRespons
 
 from km3vo import times
 from km3vo.database.audiences import Audience
+from km3vo.embargo.marking import mark_in
 from km3vo.errors import ForbiddenError, NotFoundError, ParameterError, TooLargeError, TooManyError
 from km3vo.jobs import files
 from km3vo.jobs.job import Job, Lane, new_id
@@ -349,7 +350,9 @@ class JobRoutes:
             why = f": {job.error}" if job.error else ""
             raise NotFoundError(f"the job is {job.phase} and has no result{why}")
         file = files.result_file(self._running.settings.results, job.id, job.result)
-        return await _file(file, job.content_type or "application/octet-stream", f"{job.id[:8]}{file.suffix}")
+        return await _file(
+            file, job.content_type or "application/octet-stream", f"{job.id[:8]}{mark_in(file.name)}{file.suffix}"
+        )
 
     async def get_other(self, request: Request) -> Response:
         """What the job left beside its result."""
@@ -359,7 +362,7 @@ class JobRoutes:
         if other is None or job.phase != "COMPLETED":
             raise NotFoundError(f"the job has no result {name[:60]}")
         file = files.result_file(self._running.settings.results, job.id, other.file)
-        return await _file(file, other.content_type, f"{job.id[:8]}-{other.file}")
+        return await _file(file, other.content_type, f"{job.id[:8]}{mark_in(job.result or '')}-{other.file}")
 
     async def get_upload(self, request: Request) -> Response:
         """A table that came with the job."""
