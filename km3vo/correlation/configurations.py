@@ -5,6 +5,7 @@ Nothing of this is typed in. Events are those that whoever asks may see; live-ti
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -76,8 +77,8 @@ def configurations(
     column = setup(table)
     assert column is not None and table.observation is not None
     up = table.observation.up_going
-    counts = dict(_counted(ask, table, column, ""))
-    from_below = dict(_counted(ask, table, column, up)) if up else None
+    counts = _counted(ask, table, column, "")
+    from_below = _counted(ask, table, column, up) if up else None
     told = _from_runs(runs, ask, public_until) if runs else {}
     return [
         _joined(name, counts.get(name), from_below, told.get(name), everything=everything)
@@ -101,12 +102,14 @@ def _joined(
     )
 
 
-def _counted(ask: Ask, table: Table, column: Column, condition: str) -> Iterator[tuple[str, int]]:
+def _counted(ask: Ask, table: Table, column: Column, condition: str) -> dict[str, int]:
     query = ["SELECT", column.name, "AS c, COUNT(*) AS n FROM", table.qualified]
     query += ["WHERE", condition] if condition else []
-    rows = ask(" ".join([*query, "GROUP BY", column.name]))
-    for batch in rows.batches:
-        yield from zip(batch.column(0).to_pylist(), batch.column(1).to_pylist(), strict=True)
+    found: Counter[str] = Counter()
+    for batch in ask(" ".join([*query, "GROUP BY", column.name])).batches:
+        for name, count in zip(batch.column(0).to_pylist(), batch.column(1).to_pylist(), strict=True):
+            found[name or ""] += count  # of some events nobody has said it
+    return found
 
 
 def _from_runs(runs: Table, ask: Ask, public_until: float | None) -> dict[str, dict[str, Any]]:

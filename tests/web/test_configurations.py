@@ -60,7 +60,10 @@ def with_runs(copy_published: Database, tmp_path: Path) -> Iterator[tuple[Server
 
 
 def test_numbers_are_those_that_adql_gives_to_whoever_asks(with_runs: tuple[Server, Database]) -> None:
-    server, _ = with_runs
+    server, database = with_runs
+    with database.connect(OWNER) as owner:  # of some events nobody has said it
+        owner.execute("ALTER TABLE km3net.events ALTER configuration DROP NOT NULL")
+        owner.execute("UPDATE km3net.events_embargo SET configuration = NULL WHERE multiplicity % 100 = 7")
     for headers in ({}, member(server, "ada")):
         found = by_name(server, "km3net.events", **headers)
         client = Client(server, **headers)
@@ -82,7 +85,7 @@ def test_numbers_are_those_that_adql_gives_to_whoever_asks(with_runs: tuple[Serv
     # Embargoed: live-time is told, and not whether there is an event.
     assert public["ARCA33"]["livetime"] > 200 and public["ARCA33"]["livetime_public"] == 0
     assert public["ARCA33"]["n_events"] is None and public["ARCA33"]["rate"] is None
-    assert found["ARCA33"]["n_events"] > 0 and found["ARCA33"]["rate"] > 0
+    assert found[""]["n_events"] > 0 and found["ARCA33"]["n_events"] > 0 and found["ARCA33"]["rate"] > 0
 
 
 def test_the_tables_hold_what_the_public_is_told(with_runs: tuple[Server, Database]) -> None:
