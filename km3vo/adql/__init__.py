@@ -2,7 +2,17 @@
 
 from km3vo.adql.capabilities import FEATURES, FUNCTIONS, Feature
 from km3vo.adql.parser import parse
-from km3vo.adql.query_tables import QueryTable, QueryTables
+from km3vo.adql.query_tables import QueryTable, QueryTables, texts_of
 from km3vo.adql.translate import Translation, translate
 
-__all__ = ["FEATURES", "FUNCTIONS", "Feature", "QueryTable", "QueryTables", "Translation", "parse", "translate"]
+__all__ = [
+    "FEATURES",
+    "FUNCTIONS",
+    "Feature",
+    "QueryTable",
+    "QueryTables",
+    "Translation",
+    "parse",
+    "texts_of",
+    "translate",
+]

@@ -17,6 +17,13 @@ _NO_TRIPLES: Mapping[tuple[str, str, str], str] = {}
 _NO_NAMES: Mapping[str, str] = {}
 _NO_COUNTS: Mapping[str, int] = {}
 
+TEXT = 100  # characters; a longer text counts as several
+
+
+def texts_of(length: int) -> int:
+    """As how many texts one of so many characters counts."""
+    return 1 + length // TEXT
+
 
 @dataclass(frozen=True, slots=True)
 class QueryTable:
@@ -31,7 +38,7 @@ class QueryTable:
         geometries: name of a point, circle or polygon column → name of the column that holds it as spoint,
             scircle or spoly. A geometry column that is not named here is stored in DALI form only, as float8[] in
             degrees; one whose own physical column is named here is stored in pgSphere's form only.
-        texts: of subqueries, physical column → how many texts of tables its strings are put together from.
+        texts: physical column → how many texts its strings are put together from, or count as; 1 where it is not named.
         handed_on: of subqueries, name of a hidden column → the position of a table that it hands on.
         sizes: of subqueries, name of a computed or hidden column → characters of what PostgreSQL may write for it.
         folded: whether regular identifiers match names of any case. So for uploads, whose authors do not think of

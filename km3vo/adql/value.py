@@ -26,7 +26,7 @@ class Value:
         name: what to call it in a result if the query gives no name.
         unit, ucd, description, unicode: as far as they can be derived.
         arraysize: of strings of known length.
-        texts: how many texts of tables a string is put together from.
+        texts: how many texts of tables a string is put together from; a long one counts as several.
         nullable: whether it may be NULL. Of columns only it is known that they are not.
         frame: of coordinates, the frame that they are in; of geometries, the shape knows. None if there is none.
         time: of times, what they are counted from; None if that is not known.

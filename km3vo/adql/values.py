@@ -9,7 +9,7 @@ from typing import Any
 
 from km3vo.adql import casts, functions, shapes, udf, units
 from km3vo.adql.mistakes import did_you_mean, mistake
-from km3vo.adql.query_tables import spelled
+from km3vo.adql.query_tables import TEXT, spelled, texts_of
 from km3vo.adql.scope import Scope
 from km3vo.adql.sql import Sql, double, integer, joined, sql, text
 from km3vo.adql.tree import (
@@ -53,6 +53,7 @@ class Values:
         self._text = text
         self._written = 0
         self._texts = 0  # in the value that is being resolved
+        self._longest = 0  # of its parts
         self._rules: dict[type[ValueNode], Callable[[Any, Scope], Value]] = {
             Number: self._number,
             String: self._string,
@@ -74,13 +75,13 @@ class Values:
 
     def value(self, node: ValueNode, scope: Scope) -> Value:
         """Resolve a value."""
-        around, self._texts = self._texts, 0
+        around, self._texts, self._longest = (self._texts, self._longest), 0, 0
         value = self._resolved(node, scope)
         value.texts = max(value.texts, self._texts) if value.type == "CHAR" else 1
-        if value.texts > MAX_TEXTS:
-            hint = "write fewer || and fewer IVO_STRING_AGG one within the other"
+        if value.texts > MAX_TEXTS and value.texts > self._longest > 0:
+            hint = f"write fewer || and fewer IVO_STRING_AGG; of a long text each {TEXT} characters count as one"
             raise self.error(node, f"this string would be put together from more than {MAX_TEXTS:,} others", hint)
-        self._texts = around + value.texts
+        self._texts, self._longest = around[0] + value.texts, max(around[1], value.texts)
         return value
 
     def _resolved(self, node: ValueNode, scope: Scope) -> Value:
@@ -136,7 +137,8 @@ class Values:
         return Value("DOUBLE", double(decimal), constant=decimal)
 
     def _string(self, node: String, scope: Scope) -> Value:
-        return Value("CHAR", text(node.text), constant=node.text, unicode=not node.text.isascii())
+        texts = texts_of(len(node.text))
+        return Value("CHAR", text(node.text), constant=node.text, unicode=not node.text.isascii(), texts=texts)
 
     def _null(self, node: Null, scope: Scope) -> Value:
         return Value("NULL", sql("NULL"))

@@ -83,7 +83,8 @@ def process_memory(available: int, shared_buffers: int) -> int:
     """
     # Programs and libraries, the rest of the shared memory, and what processes of one query share.
     around = shared_buffers + GIB // 2
-    return around + min(max(available // 4, GIB), 8 * GIB)
+    # One address may have eight queries at work: all of them together must not have the kernel look for a victim.
+    return around + min(max(available // 16, GIB), 4 * GIB)
 
 
 def _log(folder: Path) -> dict[str, str]:

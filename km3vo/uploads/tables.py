@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from psycopg import sql
 
-from km3vo.adql import QueryTable, Translation
+from km3vo.adql import QueryTable, Translation, texts_of
 from km3vo.catalog.model import Column
 from km3vo.database import failures
 from km3vo.database.audiences import LOGIN, Audience
@@ -91,7 +91,17 @@ class Upload:
             ),
             positions={(names[0], names[1]): column for names, column in places if len(names) == 2},
             geometries={names[0]: column for names, column in places if len(names) == 1},
+            texts={
+                name: texts_of(_longest(cells))
+                for name, cells in zip(self.rows.column_names, self.rows.columns, strict=True)
+                if pa.types.is_string(cells.type)
+            },
         )
+
+
+def _longest(cells: pa.ChunkedArray) -> int:
+    """The bytes of the longest of some texts."""
+    return pc.max(pc.binary_length(cells)).as_py() or 0
 
 
 def to_be_indexed(translation: Translation) -> bool:

@@ -15,10 +15,11 @@ import psycopg
 import pytest
 
 import km3vo.adql
-from km3vo.adql import QueryTables, translate
+from km3vo.adql import QueryTable, QueryTables, texts_of, translate
 from km3vo.adql.sql import FUNCTIONS, Sql, identifier, joined, sql
 from km3vo.adql.sql import text as literal
 from km3vo.adql.values import MAX_SQL
+from km3vo.column import Column
 from km3vo.errors import AdqlError
 from tests.adql.statements import functions, relations
 
@@ -287,6 +288,28 @@ def test_common_tables_pass_on_how_long_their_strings_may_be(sky_sources: QueryT
     )
     with pytest.raises(AdqlError, match="put together"):
         translate(query, sky_sources)
+
+
+@pytest.mark.parametrize("source", ["TAP_UPLOAD.t", f"(SELECT '{'x' * 2000}' AS s FROM events)"])
+def test_long_texts_count_as_several(sky_sources: QueryTables, source: str) -> None:
+    """Each || makes another copy: 400 of 400 kB took 6 GB of memory, although they are 400 texts."""
+    known = sky_sources.with_uploads([_texts(2000)])
+    with pytest.raises(AdqlError, match=r"(?s)put together.*each 100 characters count as one"):
+        translate(f"SELECT {'||'.join(['t.s'] * 490)} AS s FROM {source} AS t", known)
+    translate(f"SELECT {'||'.join(['t.s'] * 400)} AS s FROM {source} AS t", known)
+
+
+def _texts(length: int) -> QueryTable:
+    column = Column(name="s", datatype="char", arraysize="*", sql="c1")
+    return QueryTable(("TAP_UPLOAD", "t"), ("tap_upload", "u"), (column,), texts={"c1": texts_of(length)})
+
+
+def test_one_long_text_is_no_matter(sky_sources: QueryTables) -> None:
+    """However long it is, as long as nothing is put together."""
+    known = sky_sources.with_uploads([_texts(10_000_000)])
+    translate("SELECT UPPER(s), MAX(s) FROM TAP_UPLOAD.t WHERE s <> '' GROUP BY s", known)
+    with pytest.raises(AdqlError, match="put together"):
+        translate("SELECT 'a' || s FROM TAP_UPLOAD.t", known)
 
 
 def test_long_strings_and_aggregates_are_possible(sky_sources: QueryTables) -> None:

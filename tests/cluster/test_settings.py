@@ -39,7 +39,7 @@ def test_a_folder_with_quotes_stays_one_value() -> None:
     assert "include_if_exists = '/it''s/own.conf'" in text
 
 
-@pytest.mark.parametrize(("bytes", "own"), [(GIB // 2, GIB), (16 * GIB, 4 * GIB), (512 * GIB, 8 * GIB)])
+@pytest.mark.parametrize(("bytes", "own"), [(GIB // 2, GIB), (32 * GIB, 2 * GIB), (512 * GIB, 4 * GIB)])
 def test_a_process_has_a_part_of_the_memory_beside_what_is_shared(bytes: int, own: int) -> None:
     assert process_memory(bytes, 2 * GIB) == 2 * GIB + GIB // 2 + own
 

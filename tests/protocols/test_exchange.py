@@ -418,6 +418,17 @@ def test_an_identifier_that_is_given_often_is_answered_once(server: Server) -> N
     assert often.text.count("<TR>") == once.text.count("<TR>") > 1
 
 
+def test_a_body_that_does_not_come(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forms, "IDLE_SECONDS", 0.2)
+    head = f"POST {CONE} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 100\r\n"
+    for kind, path in (
+        ("application/x-www-form-urlencoded", "/tap/sync"),
+        ("multipart/form-data; boundary=x", "/tap/async"),
+    ):
+        request = head.replace(CONE, path) + f"Content-Type: {kind}\r\n\r\n--x\r\n"
+        assert raw(server, request.encode()).startswith(b"HTTP/1.1 408"), path
+
+
 CHUNKED = (
     b"POST /tap/sync HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nTransfer-Encoding: "
 )
