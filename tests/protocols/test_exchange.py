@@ -26,7 +26,7 @@ from km3vo.database.logins import OWNER, Database
 from km3vo.database.pool import Pool
 from km3vo.database.queries import RowStream, StreamPool
 from km3vo.embargo import tokens
-from km3vo.errors import ConnectionLostError, SetupError
+from km3vo.errors import ConnectionLostError, ParameterError, SetupError
 from km3vo.protocols.dali import forms, parameters
 from km3vo.protocols.dali.parameters import pairs_in
 from km3vo.protocols.http import server as limits
@@ -407,7 +407,13 @@ def test_forms_are_read_as_the_library_does(written: list[str]) -> None:
     text = "".join(written)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(parameters, "PIECE_BYTES", 7)
-        assert pairs_in(text.encode()) == parse_qsl(text, keep_blank_values=True, errors="strict")
+        try:
+            pairs = parse_qsl(text, keep_blank_values=True, errors="strict")
+        except UnicodeDecodeError:  # of %aa
+            with pytest.raises(ParameterError):
+                pairs_in(text.encode())
+        else:
+            assert pairs_in(text.encode()) == pairs
 
 
 def test_an_identifier_that_is_given_often_is_answered_once(server: Server) -> None:
