@@ -97,7 +97,12 @@ def open_table(content: Content, note: Note, options: Options, name: str = "") -
 
 
 def _is_binary(head: bytes) -> bool:
-    """Whether a file has NUL characters before the end of its first line, and not in every other place: UTF-16."""
+    """Whether a file has NUL characters before the end of its first line, and not in every other place: UTF-16.
+
+    Or is HDF5 or ROOT, which are read for loads alone (km3vo/loading).
+    """
+    if head.startswith((b"\x89HDF", b"root\0")):
+        return True
     first = re.split(rb"[\r\n]", head, maxsplit=1)[0]
     return b"\0" in first and not first.startswith((b"\xff\xfe", b"\xfe\xff")) and first.count(0) * 3 < len(first)
 
