@@ -22,6 +22,7 @@ from km3vo.publishing.upgrade import upgrade
 from tests.embargo.differential.pair import Pair
 from tests.embargo.differential.servers import crowd, fill, hide, served, sizes
 from tests.embargo.lab import PASSWORDS, SCHEMAS, copy
+from tests.support.issuer import Issuer
 from tests.support.server import Server
 
 
@@ -129,6 +130,14 @@ def databases(new_published: Callable[[], Database], own_cluster: Cluster) -> tu
     assert sizes(bare) == (400, 400)
     assert sizes(loaded) == (2400, 400)
     return bare, loaded
+
+
+@pytest.fixture(scope="module")
+def issuer() -> Iterator[Issuer]:
+    """An identity provider."""
+    one = Issuer()
+    yield one
+    one.close()
 
 
 @pytest.fixture(scope="module")

@@ -26,14 +26,6 @@ QUERY = {"LANG": "ADQL", "QUERY": "SELECT COUNT(*) AS n FROM lab.alerts", "RESPO
 
 
 @pytest.fixture(scope="module")
-def issuer() -> Iterator[Issuer]:
-    """An identity provider."""
-    one = Issuer()
-    yield one
-    one.close()
-
-
-@pytest.fixture(scope="module")
 def lab(new_published: object) -> Database:
     """A database with one public and one embargoed alert."""
     assert callable(new_published)

@@ -42,13 +42,6 @@ BANNER = re.compile(r'<div class="visit.*?</div></div>', re.DOTALL)
 
 
 @pytest.fixture(scope="module")
-def issuer() -> Iterator[Issuer]:
-    one = Issuer()
-    yield one
-    one.close()
-
-
-@pytest.fixture(scope="module")
 def lab(new_published: Callable[[], Database]) -> Database:
     """One public alert, and two under embargo."""
     database = new_published()

@@ -1,7 +1,9 @@
-"""Columns of numpy arrays, as HDF5 and ROOT files give them, in Arrow."""
+"""Columns of numpy arrays, as HDF5 and ROOT files give them, in Arrow; and what is said of damaged files."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -9,12 +11,34 @@ import pyarrow as pa
 
 from km3vo.column import Column
 from km3vo.datatypes import Datatype
+from km3vo.errors import Km3voError, ReadError
 
 # By kind and size of a numpy type. What has no datatype of its own is in the next larger one.
 _DATATYPES: dict[str, Datatype] = {
     "b1": "boolean", "i1": "short", "u1": "unsignedByte", "i2": "short", "u2": "int", "i4": "int", "u4": "long",
     "i8": "long", "u8": "long", "f2": "float", "f4": "float", "f8": "double",
 }  # fmt: skip
+
+
+@contextmanager
+def explained(kind: str, *faults: type[Exception]) -> Iterator[None]:
+    """What a library raises of a damaged file, in one sentence.
+
+    Args:
+        kind: of file.
+        faults: what it raises then.
+
+    Raises:
+        ReadError: one of those.
+    """
+    try:
+        yield
+    except (Km3voError, pa.ArrowException, MemoryError):
+        raise
+    except faults:
+        raise ReadError(
+            f"it is no {kind} file that can be read: it is damaged, or of a kind that is not known"
+        ) from None
 
 
 def datatype(dtype: np.dtype[Any]) -> Datatype | None:

@@ -6,7 +6,6 @@ A table is a dataset of records, or a group of datasets of the same length, one 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +13,7 @@ import h5py
 import numpy as np
 import pyarrow as pa
 
-from km3vo.errors import Km3voError, ReadError
+from km3vo.errors import ReadError
 from km3vo.readers import serialized
 from km3vo.readers.choose import Candidate, choose
 from km3vo.readers.content import Content, kept_open
@@ -35,6 +34,7 @@ _ABOUT = {
     "description": "description",
 }
 _NOT_READ = "not read, because of their types: "
+_FAULTS = (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, OverflowError)  # h5py's
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def open_hdf5(content: Content, note: Note, options: Options) -> Opened:
     Raises:
         ReadError: it is damaged, or has no table that can be read.
     """
-    with _explained(), kept_open(content) as (plain, close):
+    with arrow.explained("HDF5", *_FAULTS), kept_open(content) as (plain, close):
         file = h5py.File(plain, "r")
         tables = _tables(file)
         names = [(name.strip("/"), name.rpartition("/")[2]) for name in tables]
@@ -88,17 +88,6 @@ def open_hdf5(content: Content, note: Note, options: Options) -> Opened:
         if left:
             opened.remarks.append(_NOT_READ + ", ".join(left))
         return _described(opened, file.get(f"{chosen}{_YAML}"))
-
-
-@contextmanager
-def _explained() -> Iterator[None]:
-    """HDF5's many ways to fail, in one sentence."""
-    try:
-        yield
-    except (Km3voError, pa.ArrowException, MemoryError):
-        raise
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
-        raise ReadError("it is no HDF5 file that can be read: it is damaged, or of a kind that is not known") from None
 
 
 def _tables(file: Any) -> dict[str, Any]:
@@ -183,7 +172,7 @@ def _blocks(sources: list[_Source], size: int, note: Note, progress: RowsRead) -
         stop = min(size, start + step)
         lines = pa.array(np.arange(start + 1, stop + 1))
         records: dict[int, Any] = {}
-        with _explained():
+        with arrow.explained("HDF5", *_FAULTS):
             cells = [_cells(source, source.read(start, stop, records), lines, note) for source in sources]
         progress.rows = stop
         yield Block(cells, lines)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +20,7 @@ from uproot.interpretation.jagged import AsJagged
 from uproot.interpretation.numerical import AsDtype
 from uproot.interpretation.strings import AsStrings
 
-from km3vo.errors import Km3voError, ReadError
+from km3vo.errors import ReadError
 from km3vo.readers.arrays import lists
 from km3vo.readers.choose import Candidate, choose
 from km3vo.readers.clocks import Clock
@@ -48,6 +47,7 @@ _UNIX_EPOCH = 40_587  # MJD
 
 # Cells of a column from a first to before a last row, with their lines.
 _Read = Callable[[int, int, pa.Array], pa.Array]
+_FAULTS = (Exception,)  # uproot raises whatever a wrong byte leads to
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def open_root(content: Content, note: Note, options: Options) -> Opened:
     Raises:
         ReadError: it is damaged, or has no tree that can be read.
     """
-    with _explained(), kept_open(content) as (plain, close):
+    with arrow.explained("ROOT", *_FAULTS), kept_open(content) as (plain, close):
         trees = _trees(uproot.open(plain))
         both = _SUMMARY in trees and _EVENTS in trees
         meant = _SUMMARY if both else _EVENTS
@@ -81,17 +81,6 @@ def open_root(content: Content, note: Note, options: Options) -> Opened:
         opened = Opened(columns, _blocks(sources, chosen, size, progress), "row", 1, progress.done, size)
         opened.want, opened.close = chosen.intersection_update, close
         return opened
-
-
-@contextmanager
-def _explained() -> Iterator[None]:
-    """The many ways to fail of files that are damaged, in one sentence."""
-    try:
-        yield
-    except (Km3voError, pa.ArrowException, MemoryError):
-        raise
-    except Exception:  # uproot raises whatever a wrong byte leads to
-        raise ReadError("it is no ROOT file that can be read: it is damaged, or of a kind that is not known") from None
 
 
 def _trees(file: Any) -> dict[str, Any]:
@@ -199,7 +188,7 @@ def _blocks(sources: list[_Source], chosen: set[int], size: int, progress: RowsR
     for start in range(0, size, step):
         stop = min(size, start + step)
         lines = pa.array(np.arange(start + 1, stop + 1))
-        with _explained():
+        with arrow.explained("ROOT", *_FAULTS):
             cells = [
                 source.read(start, stop, lines) if place in chosen else pa.nulls(stop - start, source.column.type)
                 for place, source in enumerate(sources)
