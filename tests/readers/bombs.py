@@ -6,6 +6,7 @@ import base64
 import gzip
 import io
 import json
+import multiprocessing
 import resource
 import struct
 import sys
@@ -86,7 +87,21 @@ def main() -> None:
         _outcome(files[name])
     size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (size + ROOM, size + ROOM))
-    json.dump({name: _outcome(file) for name, file in files.items()}, sys.stdout)
+    json.dump({name: _child(file) for name, file in files.items()}, sys.stdout)
+
+
+def _child(file: bytes) -> str:
+    """What becomes of a file in a process of its own: Arrow keeps what it had of one, and the next would have less."""
+    ours, theirs = multiprocessing.get_context("fork").Pipe(duplex=False)
+    child = multiprocessing.get_context("fork").Process(target=lambda: theirs.send(_outcome(file)))
+    child.start()
+    theirs.close()
+    try:
+        return str(ours.recv())
+    except EOFError:
+        return "broke: no answer"
+    finally:
+        child.join()
 
 
 def _outcome(file: bytes) -> str:
