@@ -19,11 +19,11 @@ STALLING = (
 
 
 def running(database: Database) -> int:
-    """How many streams PostgreSQL is working on; ADBC reads by COPY."""
+    """How many of the queries above PostgreSQL is working on: ADBC reads by COPY."""
     with database.connect() as admin:
         (count,) = admin.execute(
             "SELECT count(*) FROM pg_stat_activity WHERE usename = 'km3vo_public' AND state <> 'idle' "
-            "AND query LIKE 'COPY%' AND datname = current_database() AND backend_type = 'client backend'"
+            "AND query LIKE 'COPY%ps3yr%ps3yr%' AND datname = current_database() AND backend_type = 'client backend'"
         ).fetchone() or (0,)
     return int(count)
 
