@@ -144,6 +144,7 @@ class RecipeEntry(Entry):
     fold: Annotated[float, Field(gt=0, strict=False)] | None = None
     unit: Text | None = None
     seconds: Text | None = None
+    date: Text = "%Y-%m-%d"
 
     @model_validator(mode="before")
     @classmethod
@@ -164,6 +165,8 @@ class RecipeEntry(Entry):
                 raise ValueError(f"{self.line!r} does not use the line number: write e.g. ANT{{line:04d}}")
         if self.column is None and (self.fold, self.unit, self.seconds) != (None, None, None):
             raise ValueError("fold, unit and seconds go with column")
+        if self.seconds is None and "date" in self.model_fields_set:
+            raise ValueError("date goes with seconds")
         return self
 
 
@@ -174,7 +177,7 @@ class ReleasedFileEntry(Entry):
     url: Url | None = None
     part: str = ""
     rows: Annotated[int, Field(gt=0)] | None = None
-    separator: Literal["comma", "tab", "whitespace"] = "comma"
+    separator: model.Separator = "comma"
     skip: Annotated[int, Field(ge=0)] = 0
     header: list[Text] = []
     columns: dict[Name, RecipeEntry] = {}

@@ -87,8 +87,9 @@ class Recipe:
         value: a constant.
         fold: the number that the file writes for 0 (360, where it holds RA = 360.0), or None.
         unit: of the column in the file, where that does not say it, or None.
-        seconds: name of a second column, with the seconds of the day whose date ``column`` holds (ISO 8601); the two
-            make an MJD. None for nothing of that kind.
+        seconds: name of a second column, with the seconds of the day whose date ``column`` holds, or its time of day as
+            hh:mm:ss; the two make an MJD. None for nothing of that kind.
+        date: how that date is written, as strptime has it.
     """
 
     column: str | None = None
@@ -97,6 +98,10 @@ class Recipe:
     fold: float | None = None
     unit: str | None = None
     seconds: str | None = None
+    date: str = "%Y-%m-%d"
+
+
+Separator = Literal["comma", "tab", "whitespace", "whitespace, then text"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +114,8 @@ class ReleasedFile:
         url: where the public finds it, or None.
         part: files of the same part hold the same rows, and one of them is enough; all parts make the table.
         rows: how many it has; another number means a broken download. None when not known.
-        separator: between the values of a text file.
+        separator: between the values of a text file; with "whitespace, then text" the last column is all that is left
+            of the line, blanks included.
         skip: lines before the first row, or before the line of column names.
         header: names of the file's columns in order, where it has no line of them itself.
         columns: (name of ours, how it is made); columns not named here have the same name in the file.
@@ -122,7 +128,7 @@ class ReleasedFile:
     url: str | None = None
     part: str = ""
     rows: int | None = None
-    separator: Literal["comma", "tab", "whitespace"] = "comma"
+    separator: Separator = "comma"
     skip: int = 0
     header: tuple[str, ...] = ()
     columns: tuple[tuple[str, Recipe], ...] = ()

@@ -6,8 +6,10 @@ decided later, in the database (loading.rules).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 from difflib import get_close_matches
 
 import numpy as np
@@ -275,8 +277,8 @@ def _with_unit(column: Column, read: FileColumn, unit: str | None, note: Note) -
 
 
 def _dated(matched: _Match, opened: Opened, note: Note) -> _Maker:
-    """An MJD from a column of dates and one of seconds since the day's begin."""
-    column, place = matched.column, matched.place
+    """An MJD from a column of dates and one of seconds since the day's begin, or of times of the day."""
+    column, place, form = matched.column, matched.place, matched.recipe.date
     names = [one.name for one in opened.columns]
     assert place is not None
     if matched.recipe.seconds not in names:
@@ -286,16 +288,16 @@ def _dated(matched: _Match, opened: Opened, note: Note) -> _Maker:
 
     def make(block: Block) -> pa.Array:
         texts = block.columns[place].cast(pa.string())
-        dates = pc.strptime(texts, "%Y-%m-%d", "s", error_is_null=True)
+        dates = pc.strptime(texts, form, "s", error_is_null=True)
         for wrong in np.flatnonzero(pc.and_(dates.is_null(), texts.is_valid()).to_numpy(zero_copy_only=False)).tolist():
             note(
                 block.lines[wrong].as_py(),
-                f"column {column.name}: {shown(texts[wrong].as_py())} is no date like 2015-03-09",
+                f"column {column.name}: {shown(texts[wrong].as_py())} is no date like {_EXAMPLE.strftime(form)}",
             )
         days = pc.divide(dates.cast(pa.int64()).cast(pa.float64()), 86400.0)
         seconds = fitted(
             replace(column, unit="s"),
-            block.columns[second],
+            _seconds(block.columns[second]),
             opened.grammar,
             Place(column.name, block.lines, note),
             None,
@@ -303,6 +305,25 @@ def _dated(matched: _Match, opened: Opened, note: Note) -> _Maker:
         return pc.add(pc.add(days, 40587.0), pc.divide(seconds.cast(pa.float64()), 86400.0))
 
     return make
+
+
+_EXAMPLE = date(2015, 3, 9)
+_CLOCK = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9]):([0-5][0-9](?:\.[0-9]*)?)")
+
+
+def _seconds(cells: pa.Array) -> pa.Array:
+    """Times of the day (hh:mm:ss) as their seconds; other texts stay as they are."""
+    if not pa.types.is_string(cells.type):
+        return cells
+    return pa.array([_since_midnight(text) for text in cells.to_pylist()], pa.string())
+
+
+def _since_midnight(text: str | None) -> str | None:
+    clock = _CLOCK.fullmatch((text or "").strip())
+    if clock is None:
+        return text
+    hours, minutes, seconds = clock.groups()
+    return repr(3600 * int(hours) + 60 * int(minutes) + float(seconds))
 
 
 def _read(matched: _Match, opened: Opened, factor: float | None, note: Note) -> _Maker:

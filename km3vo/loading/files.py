@@ -22,7 +22,7 @@ from km3vo.readers.text.delimited import open_described
 # What an operator's own files may be beside what users upload: their first bytes, and how their names end.
 _HDF5, _ROOT = b"\x89HDF\r\n\x1a\n", b"root"
 _LOCAL = {".h5": "HDF5", ".hdf5": "HDF5", ".root": "ROOT"}
-_SEPARATORS = {"comma": ",", "tab": "\t", "whitespace": "\t"}
+_SEPARATORS = {"comma": ",", "tab": "\t"}
 
 
 def open_file(file: Path, source: ReleasedFile | None, note: Note, options: Options) -> Opened:
@@ -91,10 +91,11 @@ def _opened(content: Content, file: Path, source: ReleasedFile | None, note: Not
         return open_described(
             content,
             note,
-            delimiter=_SEPARATORS[source.separator],
+            delimiter=_SEPARATORS.get(source.separator, "\t"),
             skip=source.skip,
             names=source.header,
-            blanks=source.separator == "whitespace",
+            blanks=source.separator not in _SEPARATORS,
+            text_last=source.separator == "whitespace, then text",
         )
     if not known and ending(file.name):
         raise LoadError(

@@ -24,6 +24,7 @@ ROWS = {
     "cat.swift_bat": 1516,
     "icecube.icecat1": 348,
     "icecube.cascades": 26,
+    "icecube.gcn_notices": 321,
 }
 FIRST = {
     "cat.fermi_4fgl": ("name = '4FGL J0509.4+0542'", "round(conf_95_semimajor::numeric, 4), class1", (0.0121, "bll")),
@@ -35,6 +36,11 @@ FIRST = {
     ),
     "icecube.icecat1": ("name = 'IC170922A'", "p_astro, energy", (0.631, 264)),
     "icecube.cascades": ("name = 'IC240518A'", "err90, p_astro", (15.38, None)),
+    "icecube.gcn_notices": (
+        "notice_id = 'HESE-01'",
+        "run, event, mjd, err50, p_track, comment",
+        (132628, 41485283, 58632.0801181713, 8.9, 0.53, "AMON_ICECUBE_HESE"),
+    ),
 }
 
 

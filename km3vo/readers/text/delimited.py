@@ -48,7 +48,14 @@ def open_text(content: Content, note: Note, expected: str | None) -> Opened:
 
 
 def open_described(
-    content: Content, note: Note, *, delimiter: str, skip: int, names: tuple[str, ...], blanks: bool
+    content: Content,
+    note: Note,
+    *,
+    delimiter: str,
+    skip: int,
+    names: tuple[str, ...],
+    blanks: bool,
+    text_last: bool = False,
 ) -> Opened:
     """Open a file whose form is known beforehand.
 
@@ -59,10 +66,12 @@ def open_described(
         skip: lines before the first row, or before the line of names.
         names: of its columns; without any they are in the first line that is not skipped.
         blanks: whether values are separated by any number of blanks and tabs instead.
+        text_last: whether the last of the named columns may have blanks in its values then.
     """
     stream: io.RawIOBase = content.stream()
     if blanks:
-        stream, delimiter = Tabs(io.BufferedReader(stream, LINE)), "\t"
+        tabs = Tabs(io.BufferedReader(stream, LINE), most=len(names) - 1 if text_last else -1)
+        stream, delimiter = tabs, "\t"
     plain = io.BufferedReader(stream, LINE)
     for _ in range(skip):
         plain.readline(LINE)

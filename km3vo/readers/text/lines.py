@@ -191,10 +191,11 @@ class Lines(io.RawIOBase):
 
 
 class Tabs(io.RawIOBase):
-    """Text with blanks between values, as text with tabs."""
+    """Text with blanks between values, as text with tabs; at ``most`` so many in a line, where that is not negative."""
 
-    def __init__(self, lines: io.BufferedIOBase) -> None:
+    def __init__(self, lines: io.BufferedIOBase, most: int = -1) -> None:
         self._lines = lines
+        self._most = most
         self._rest = b""
 
     def readable(self) -> bool:
@@ -203,7 +204,10 @@ class Tabs(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         if not self._rest:
             lines = self._lines.readlines(1 << 16)
-            self._rest = b"".join(b"\t".join(line.split()) + b"\n" for line in lines)
+            self._rest = b"".join(b"\t".join(self._values(line)) + b"\n" for line in lines)
         chunk, self._rest = self._rest[: len(buffer)], self._rest[len(buffer) :]
         buffer[: len(chunk)] = chunk
         return len(chunk)
+
+    def _values(self, line: bytes) -> list[bytes]:
+        return [b" ".join(value.split()) for value in line.split(None, self._most)]
