@@ -14,9 +14,9 @@ def command(new_meaning: bool) -> None:
     """Make the database agree with schemas/*.yaml.
 
     New tables and columns are made, TAP_SCHEMA is written, rights are set, registry records are renewed. Safe to run
-    again. Tables and columns are added, never removed; where a column has another type than its description says, or
-    has values that would get another unit, UCD or xtype, nothing is changed and you are told. docs/tables.md says how a
-    table is described.
+    again. A service that runs serves new tables and descriptions after its next start. Tables and columns are added,
+    never removed; where a column has another type than its description says, or has values that would get another
+    unit, UCD or xtype, nothing is changed and you are told. docs/tables.md says how a table is described.
 
     \b
     Examples:
@@ -39,5 +39,7 @@ def command(new_meaning: bool) -> None:
         changed = refresh_metadata(settings, database, catalog, force=True)
     for name in created:
         tell(f"created {name}")
-    tell(f"{len(catalog.tables)} tables are published; restart the service to show changed descriptions")
+    tell(
+        f"{len(catalog.tables)} tables are published; restart the service to serve new tables and changed descriptions"
+    )
     tell(f"{len(changed)} registry records have changed")

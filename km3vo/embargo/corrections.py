@@ -38,7 +38,7 @@ LOADED_INTO = "SELECT published FROM km3vo.load WHERE number = %s"
 
 # For `km3vo history`.
 LOADS = """
-SELECT number, loaded_at, file, rows, loaded_by, change IS NOT NULL, log.at FROM km3vo.load
+SELECT number, loaded_at, file, load.rows, loaded_by, change IS NOT NULL, log.at FROM km3vo.load
 LEFT JOIN km3vo.release_log AS log ON log.id = unloaded WHERE load.published = %s ORDER BY loaded_at, number
 """
 CHANGES = """
@@ -220,7 +220,8 @@ def unload(connection: psycopg.Connection, number: int, *, public: bool, reason:
 
     Raises:
         NotFoundError: there is no such load, or it was undone before.
-        ConflictError: some of the events are public, and that was not said.
+        ConflictError: some of the events are public, and that was not said; or some have newer versions since, by a
+            load that was not undone.
     """
     found = connection.execute(LOADED_INTO, (number,)).fetchone()
     connection.rollback()

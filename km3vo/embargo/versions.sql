@@ -423,6 +423,7 @@ LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
     one km3vo.load;
     together integer[];
+    later integer;
     known km3vo.versioned;
     public regclass;
     log bigint;
@@ -436,6 +437,14 @@ BEGIN
     SELECT array_agg(number) INTO together FROM km3vo.load
     WHERE number = of_load OR change = one.change AND load.unloaded IS NULL;
     known := km3vo.find_versioned(one.published);
+    -- Else the newer load, undone after this one, would bring back what was undone.
+    EXECUTE format('SELECT min(newer.number) FROM %s AS kept JOIN km3vo.load AS newer ON newer.change = kept._change'
+        ' WHERE kept._load = ANY ($1) AND kept._ended = ''superseded'' AND kept._reinstated IS NULL'
+        ' AND newer.unloaded IS NULL AND newer.number <> ALL ($1)', known.history) INTO later USING together;
+    IF later IS NOT NULL THEN
+        RAISE EXCEPTION 'load % has superseded events of it since: unload that before, or take out what is left of this one'
+            ' (`km3vo withdraw % --load %`)', later, one.published, of_load USING ERRCODE = 'KM004';
+    END IF;
     public := km3vo.public_part(known);
     is_embargoed := public <> known.parent;
     EXECUTE format('CREATE TEMPORARY TABLE chosen ON COMMIT DROP AS SELECT %I AS event FROM %s WHERE _load = ANY ($1)',

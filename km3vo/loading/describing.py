@@ -155,22 +155,26 @@ def _columns(opened: Opened, table: str) -> tuple[int, list[_Described]]:
 
 
 def _column(read: FileColumn, cells: pa.ChunkedArray, table: str, taken: set[str], *, comma: bool) -> _Described:
-    column = read.column
+    column, stamped = read.column, False
     if not read.typed and len(cells):
         texts = cells.combine_chunks()
         missing = pc.equal(pc.utf8_trim_whitespace(texts), "")
         column, typed = inferred(column, pc.if_else(missing, None, texts), comma=comma)
         cells = pa.chunked_array([typed])
+    elif column.datatype == "char" and column.xtype is None and pa.types.is_string(cells.type) and len(cells):
+        # Texts that are times, all of them: what an embargo may count from.
+        seen, _ = inferred(column, cells.combine_chunks(), comma=False)
+        stamped = seen.xtype == "timestamp"
     entry: dict[str, Any] = {"name": _name(column.name, table, taken), "datatype": column.datatype}
     if column.arraysize:
         entry["arraysize"] = column.arraysize if column.datatype not in ("char", "unicodeChar") else "*"
-    if column.xtype == "timestamp" or pa.types.is_struct(cells.type):
+    if stamped or column.xtype == "timestamp" or pa.types.is_struct(cells.type):
         entry |= {"datatype": "char", "arraysize": "*", "xtype": "timestamp"}
     elif read.clock is not None and column.datatype in _NUMBERS and not column.arraysize:
         entry |= {"datatype": "double", "unit": "d", "ucd": "time.epoch"}  # the reader turns it into MJD
     elif column.datatype == "char" and _is_unicode(cells):
         entry["datatype"] = "unicodeChar"
-    described = _Described(column.name, entry, cells=cells)
+    described = _Described(column.name, entry, ["xtype"] if stamped else [], cells=cells)
     if "unit" not in entry:
         _add_unit(described, column)
     if "ucd" not in entry:

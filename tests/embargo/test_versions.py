@@ -212,13 +212,23 @@ def test_unloading_brings_the_state_before_back(
     assert owner.execute("SELECT _basis, _version FROM lab.events WHERE event_id = 'd'").fetchall() == [(None, 2)]
 
 
-def test_a_load_that_was_superseded_since_leaves_the_newer_versions(
-    database: Database, owner: psycopg.Connection, load: Load
+def test_loads_that_superseded_each_other_are_undone_one_by_one(
+    database: Database, owner: psycopg.Connection, load: Load, events: Table
 ) -> None:
-    first = load(row("a", NEW), row("b", NEW))
-    load(row("a", NEW, 2), public=False)
-    assert corrections.unload(owner, first.files[0].number or 0, public=False, **WHY)[1:] == (1, 0)
-    assert seen(database, MEMBER) == [("a", 2.0)]
+    first, second = (
+        load(*rows, **how).files[0].number or 0
+        for rows, how in (((row("a", NEW), row("b", NEW)), {}), ((row("a", NEW, 2),), {"public": False}))
+    )
+    with pytest.raises(
+        NotFoundError, match=rf"load {second} has superseded .*`km3vo withdraw lab.events --load {first}`"
+    ):
+        corrections.unload(owner, first, public=False, **WHY)
+    assert seen(database, MEMBER) == [("a", 2.0), ("b", 1.0)]
+    for number, left in ((second, [("a", 1.0), ("b", 1.0)]), (first, [])):
+        corrections.unload(owner, number, public=False, **WHY)
+        assert seen(database, MEMBER) == left
+    listed = [(number, rows, undone is not None) for number, _, _, rows, *_, undone in corrections.loads(owner, events)]
+    assert listed == [(first, 2, True), (second, 1, True)]
 
 
 def test_tables_without_embargo(database: Database, owner: psycopg.Connection, load: Load, catalog: Catalog) -> None:

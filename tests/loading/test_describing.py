@@ -73,6 +73,15 @@ def test_what_a_table_tells_is_kept(tmp_path: Path) -> None:
     assert found.column("ra").unit == "deg", "which is what is published"
 
 
+def test_texts_that_are_times_are_what_an_embargo_counts_from(tmp_path: Path) -> None:
+    seen = ["2026-01-01T00:00:00.5", "2026-01-02T00:00:00"]
+    AstropyTable({"event": ["a", "b"], "seen": seen, "note": [seen[0], "x"]}).write(tmp_path / "x.fits")
+    text = describe(tmp_path / "x.fits", "lab.x", Options())
+    found = described(text, tmp_path)
+    assert (found.release.time, found.release.embargoed, found.column("note").xtype) == ("seen", True, None)
+    assert "# guess: xtype" in text
+
+
 def test_rows_without_times_would_be_public_and_that_is_said(tmp_path: Path) -> None:
     (tmp_path / "my.csv").write_text("name,flux\nx,1\n")
     text = describe(tmp_path / "my.csv", "lab.sources", Options())
@@ -110,6 +119,7 @@ def test_a_file_is_described_published_and_loaded(
     for line in text.splitlines()[2:4]:
         done = run(main, shlex.split(line.removeprefix("#   km3vo ")))
         assert done.exit_code == 0, done.output
+    assert '"my events.csv": 2 rows' in run(main, ["history", "lab.events"]).output
     with empty.connect() as admin:
         found = admin.execute("SELECT event_id, ra, e, obs_time::text, size_of FROM lab.events ORDER BY 1").fetchall()
         assert found == [("A1", 1.5, 3.5, "2017-09-04 12:00:00", 7), ("A2", 2.0, None, "2017-09-05 06:00:00", 8)]
