@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from km3vo.terminal import tell_lines
 if TYPE_CHECKING:
     from km3vo.catalog.model import Table
     from km3vo.correlation.answer import Answer
+    from km3vo.correlation.tables import Rows
     from km3vo.settings import Settings
 
 THREADS = 2
@@ -46,13 +48,14 @@ FORMATS = {".vot": "votable/td", ".fits": "fits", ".parquet": "parquet", ".csv":
 def command(output: Path | None, audience: str, **options: str | None) -> None:
     """Correlate EVENTS with the sources of a CATALOGUE.
 
-    Both are names of published tables, or queries in ADQL; which columns are meant is found by UCD (docs/correlate.md).
-    The report goes to the standard output.
+    Both are names of published tables, or queries in ADQL, and CATALOGUE may be a file. Which columns are meant is
+    found by UCD (docs/correlate.md). The report goes to the standard output.
 
     \b
     Examples:
       km3vo correlate ant20_01.main cat.fermi_4fgl --method likelihood -o blazars.vot
       km3vo correlate icecube.ps3yr cat.grbweb --window "-500s,500s" --select "dec > -5"
+      km3vo correlate ant20_01.main supernovae.vot --window "-5d,1d"
     """
     from km3vo.commands.progress import bar, on_terminal
     from km3vo.correlation import report
@@ -63,10 +66,12 @@ def command(output: Path | None, audience: str, **options: str | None) -> None:
     if output is not None and output.suffix not in FORMATS:
         raise SetupError(f"{output} names no format: let it end in {', '.join(FORMATS)}")
     question = read({name.upper(): text for name, text in options.items() if text})
+    is_file = os.path.isfile(question.catalogue)  # Path raises for a query, which is too long a name
+    sources = _sources(Path(question.catalogue), question.sources) if is_file else None
     with opened() as (settings, database):
         published = catalog(settings)
         with asking(settings, database, published, audience) as ask:
-            lists = gather(question, published, ask)
+            lists = gather(question, published, ask, sources)
     with bar(on_terminal(), "correlating") as shown:
         result = answer(
             question,
@@ -80,6 +85,21 @@ def command(output: Path | None, audience: str, **options: str | None) -> None:
     if output is not None:
         _write(output, result, settings, lists.tables)
         tell_lines(f"\n{output}, {_beside(output, '-pairs', output.suffix)}, {_beside(output, '', '.svg')} and .png")
+
+
+def _sources(file: Path, condition: str) -> Rows:
+    """The sources that a file holds."""
+    from km3vo.correlation.question import MOST_SOURCES
+    from km3vo.correlation.tables import Rows
+    from km3vo.uploads.files import read_file
+
+    if condition:
+        raise SetupError("--sources is a condition on a table, and the catalogue is a file: leave it out")
+    with file.open("rb") as opened_file:
+        table = read_file(opened_file, most_rows=MOST_SOURCES, most_bytes=file.stat().st_size)
+    for remark in table.remarks:
+        tell_lines(f"{file.name}: {remark}", err=True)
+    return Rows(table.columns, table.rows.to_batches(), ())
 
 
 def _write(output: Path, found: Answer, settings: Settings, tables: Sequence[Table]) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from lxml import html
 from lxml.html.builder import BODY, H1, HEAD, LI, META, TABLE, TD, TH, TITLE, TR, UL, E, P
+from numpy.typing import NDArray
 
 from km3vo.catalog.model import Table
 from km3vo.correlation import picture
@@ -56,8 +57,8 @@ class Report:
 
 def report(answer: Answer, tables: Iterable[Table] = ()) -> Report:
     """The report of an answer; ``tables`` are the published ones that it comes from."""
-    order = np.argsort(np.where(np.isnan(answer.p_local), 2, answer.p_local), kind="stable")
-    best = [int(place) for place in order[:SHOWN] if not np.isnan(answer.p_local[place]) or answer.ts[place] > 0]
+    known = ~np.isnan(answer.p_local) | (answer.ts > 0)
+    best = [int(place) for place in _order(answer)[:SHOWN] if known[place]]
     ids = answer.sources.ids
     return Report(
         title=f"{answer.events.name} and {answer.sources.name}",
@@ -68,7 +69,8 @@ def report(answer: Answer, tables: Iterable[Table] = ()) -> Report:
             (
                 str(ids[place].as_py()),
                 str(answer.number[place]),
-                *(_number(column[place]) for column in (answer.mu, answer.ts, answer.n_s, answer.p_local)),
+                *(_number(column[place]) for column in (answer.mu, answer.ts, answer.n_s)),
+                _local(answer, place),
                 *(_number(column[place]) for column in (answer.p_post, answer.q)),
             )
             for place in best
@@ -76,6 +78,25 @@ def report(answer: Answer, tables: Iterable[Table] = ()) -> Report:
         marked=tuple(bool(answer.q[place] < FALSE) for place in best),
         citations=tuple(_citations(tables)),
     )
+
+
+def _unreached(answer: Answer) -> NDArray[np.bool_]:
+    """Which sources fewer than ten scrambles reached, so that their p-value has only a bound."""
+    unreached: NDArray[np.bool_] = answer.searched & np.isnan(answer.p_local) & (answer.ts > 0)
+    return unreached
+
+
+def _order(answer: Answer) -> NDArray[np.int64]:
+    """The places of the sources, the most significant first."""
+    p = np.where(np.isnan(answer.p_local), np.where(_unreached(answer), 0, 2), answer.p_local)
+    order: NDArray[np.int64] = np.lexsort((-np.nan_to_num(answer.ts), p))
+    return order
+
+
+def _local(answer: Answer, place: int) -> str:
+    if _unreached(answer)[place]:
+        return f"< {_number(11 / (answer.question.scrambles + 1))}"
+    return _number(answer.p_local[place])
 
 
 def _done(answer: Answer) -> Iterable[str]:
@@ -126,20 +147,25 @@ def _found(answer: Answer) -> Iterable[str]:
     )
     left = len(answer.sources) - int(answer.searched.sum())
     if left:
-        yield f"{left:,} sources were not searched: too few events have their declination."
+        yield f"{_counted(left)} not searched: too few events have their declination."
     if answer.stack is not None:
         stack = answer.stack
         p = _number(stack.p) if not np.isnan(stack.p) else f"below {_number(11 / (stack.scrambles + 1))}"
         yield f"Together the sources have TS {_number(stack.ts)} and n_s {_number(stack.n_s)}; p = {p}."
     if np.isnan(answer.p_post).all():
         return
-    best = int(np.nanargmin(np.where(np.isnan(answer.p_local), np.inf, answer.p_local)))
+    best = int(_order(answer)[0])
+    local, post = _local(answer, best), _number(answer.p_post[best])
     yield (
-        f"The most significant source is {answer.sources.ids[best].as_py()}: p = {_number(answer.p_local[best])} by "
-        f"itself, {_number(answer.p_post[best])} after looking at {int(answer.searched.sum()):,} sources."
+        f"The most significant source is {answer.sources.ids[best].as_py()}: p {'' if local[0] == '<' else '= '}{local}"
+        f" by itself{post and f', {post} after looking at {int(answer.searched.sum()):,} sources'}."
     )
     few = int((answer.q < FALSE).sum())
     yield f"{few:,} sources have a false discovery rate below {FALSE:g}."
+
+
+def _counted(sources: int) -> str:
+    return "1 source was" if sources == 1 else f"{sources:,} sources were"
 
 
 def _citations(tables: Iterable[Table]) -> Iterable[str]:

@@ -40,8 +40,14 @@ class Gathered:
     tables: tuple[Table, ...]
 
 
-def gather(question: Question, catalog: Catalog, ask: Ask) -> Gathered:
+def gather(question: Question, catalog: Catalog, ask: Ask, sources: Rows | None = None) -> Gathered:
     """Read what a question is about.
+
+    Args:
+        question: the question.
+        catalog: the published tables.
+        ask: asks for the rows of those that it names.
+        sources: the rows of its catalogue, where they come from elsewhere.
 
     Raises:
         ParameterError: a table lacks what the question needs.
@@ -49,12 +55,12 @@ def gather(question: Question, catalog: Catalog, ask: Ask) -> Gathered:
     """
     rows = ask(query(question.events, question.select))
     listed = events_in(rows, question.events, question.events_share)
-    others = ask(query(question.catalogue, question.sources))
+    others = sources or ask(query(question.catalogue, question.sources))
     columns = roles.find(others.columns, others.tables, "sources", question.catalogue_share)
-    sources = read(_name(question.catalogue), others.columns, others.batches, columns, MOST_SOURCES, question.weight)
+    catalogue = read(_name(question.catalogue), others.columns, others.batches, columns, MOST_SOURCES, question.weight)
     runs = _runs_of(question, catalog)
     exposure = _exposure(runs, ask(query(runs, ""))) if runs else None
-    return Gathered(listed, sources, exposure, tuple(dict.fromkeys([*rows.tables, *others.tables])))
+    return Gathered(listed, catalogue, exposure, tuple(dict.fromkeys([*rows.tables, *others.tables])))
 
 
 def events_in(rows: Rows, asked: str, share: float | None = None) -> Listed:
