@@ -24,6 +24,7 @@ from km3vo.catalog.files import read_catalog
 from km3vo.catalog.model import Catalog
 from km3vo.cluster.place import find_database
 from km3vo.database.logins import Database
+from km3vo.ending import ending
 from km3vo.errors import Km3voError
 from km3vo.jobs.queue import Share
 from km3vo.jobs.workers import Workers
@@ -89,6 +90,7 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
+        ending.on_signals()
         app.state.workers = workers = Workers(
             pool=running.pool,
             signals=running.signals,

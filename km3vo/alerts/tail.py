@@ -19,6 +19,7 @@ from km3vo.alerts.messages import notice
 from km3vo.alerts.records import Alerts, Record
 from km3vo.database import notices
 from km3vo.database.logins import SERVICE, Database
+from km3vo.ending import ended
 from km3vo.errors import Km3voError
 from km3vo.settings import Settings
 
@@ -74,9 +75,7 @@ class Tail:
     async def close(self) -> None:
         """Stop."""
         self.stop_waiting()
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+        await ended(self._task)
 
     async def last(self) -> int:
         """Number of the newest revision; 0 when there is none.

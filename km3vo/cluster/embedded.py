@@ -39,6 +39,7 @@ from km3vo.cluster.account import Account, account_for, check_reachable
 from km3vo.cluster.initdb import ENVIRONMENT, SPARED, make_data, write
 from km3vo.cluster.programs import Programs
 from km3vo.cluster.settings import ACCESS, CONNECTIONS, as_text, memory_for, process_memory, settings
+from km3vo.ending import ending
 from km3vo.errors import SetupError
 from km3vo.schedule import Schedule
 
@@ -138,17 +139,24 @@ class Cluster:
         Args:
             seconds: how often to look.
         """
-        before = signal.signal(signal.SIGTERM, _leave)
-        self.start()
+        before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+        signal.signal(signal.SIGTERM, _leave)
         schedule = Schedule()
         schedule.every(seconds, "PostgreSQL", self._bring_back)
-        schedule.start()
         try:
+            self.start()
+            schedule.start()
+            ending.database = self.stop
             yield self
         finally:
+            # Whoever asks again would leave PostgreSQL behind.
+            for number in before:
+                signal.signal(number, signal.SIG_IGN)
             schedule.stop()
-            self.stop()
-            signal.signal(signal.SIGTERM, before)
+            ending.stop_database()
+            ending.database = None
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
     def conninfo(self, dbname: str = DATABASE, user: str = SUPERUSER) -> str:
         """A libpq connection string for a running cluster, without a password: that is read from `passwords`."""
@@ -332,6 +340,7 @@ class Cluster:
 
 
 def _leave(number: int, _: object) -> None:
+    ending.begin()
     raise SystemExit(128 + number)
 
 

@@ -7,9 +7,11 @@ both pickled by this module; how far it is goes to the standard error, a line fo
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import pickle
 import resource
+import signal
 import subprocess
 import sys
 import threading
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 # Somebody waits for a correlation; a map is made when nothing else wants the processors, and leaves one of two alone.
 NICER, NICEST = 10, 19
 THREADS = 2
+PR_SET_PDEATHSIG = 1  # of prctl(2)
 
 
 class Correlation(NamedTuple):
@@ -157,6 +160,9 @@ class Work(Generic[Done]):
 
 def main() -> None:
     """Work out one task."""
+    # With the thread that waits for the answer this process goes, too: nobody reads it any more.
+    with contextlib.suppress(AttributeError):  # Linux has it
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     task: Task[object] = pickle.load(sys.stdin.buffer)
     os.nice(task.nicer)
     resource.setrlimit(resource.RLIMIT_CPU, (task.seconds, task.seconds + 5))

@@ -7,6 +7,7 @@ batches.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import queue
 import threading
@@ -32,6 +33,7 @@ from km3vo.errors import BusyError, Km3voError, StoppingError
 from km3vo.results.stream import arrow_type
 from km3vo.settings import Limits, Pools
 
+CLOSE_SECONDS = 5.0
 BATCH_BYTES = 1 << 20  # 1–2 MiB was the fastest hint for ADBC (docs/performance.md)
 
 
@@ -87,7 +89,9 @@ class DatabaseReader:
 
     async def close(self) -> None:
         """Close the pools; running streams are cancelled."""
-        self._watchdog.stop()
+        # In a thread: a database that hangs does not say that it has stopped a statement.
+        stopping = asyncio.ensure_future(asyncio.to_thread(self._watchdog.stop))
+        await asyncio.wait([stopping], timeout=CLOSE_SECONDS)
         await self._pool.close()
         if self._planner is not None:
             await self._planner.close()

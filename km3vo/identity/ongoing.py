@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from km3vo.embargo.access import Access
+from km3vo.ending import ended
 from km3vo.errors import Km3voError
 from km3vo.identity.user import User
 
@@ -34,9 +35,7 @@ class Ongoing:
 
     async def close(self) -> None:
         """Look no more."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+        await ended(self._task)
 
     @contextmanager
     def answer(self, user: User, end: Callable[[], None]) -> Iterator[None]:

@@ -19,6 +19,7 @@ from psycopg import AsyncConnection
 
 from km3vo.database import notices
 from km3vo.database.logins import SERVICE, Database
+from km3vo.ending import ended
 
 log = logging.getLogger(__name__)
 
@@ -60,9 +61,7 @@ class Signals:
     async def close(self) -> None:
         """Stop, and wake everybody who waits."""
         self.stop_waiting()
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+        await ended(self._task)
 
     @property
     def closing(self) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from km3vo.database.pool import Pool
+from km3vo.ending import ended
 from km3vo.errors import BusyError, ConnectionLostError, FullError, Km3voError, TimeoutExceeded, UnavailableError
 from km3vo.jobs import files
 from km3vo.jobs.job import Job, Lane
@@ -127,9 +128,7 @@ class Workers:
     async def close(self) -> None:
         """Stop what runs; it goes back to the queue, for another process or the next start."""
         self._closing = True
-        if self._taking is not None:
-            self._taking.cancel()
-            await asyncio.wait([self._taking])
+        await ended(self._taking)
         deadline = time.monotonic() + 5
         while self._runs and time.monotonic() < deadline:
             for run in list(self._runs.values()):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from typing import NamedTuple
 
 import numpy as np
+import psutil
 import pyarrow as pa
 import pytest
 
@@ -17,6 +19,8 @@ from km3vo.correlation.parts import Progress
 from km3vo.correlation.question import read
 from km3vo.errors import TimeoutExceeded
 from tests.correlation.skies import isotropic
+from tests.support.folders import ROOT
+from tests.support.waiting import until
 
 
 class Place(NamedTuple):
@@ -85,6 +89,17 @@ def test_it_is_stopped_from_another_thread() -> None:
     work.cancel()
     running.join(60)
     assert failures and not running.is_alive()
+
+
+def test_it_does_not_outlive_whoever_waits_for_it() -> None:
+    """Maps are made in a thread that a service leaves behind when it ends, with what the thread has begun."""
+    begin = "from km3vo.correlation.process import Work; from tests.correlation.test_process import Endless; "
+    service = psutil.Popen([sys.executable, "-c", begin + "Work(Endless(600, 1)).run()"], cwd=ROOT)
+    (child,) = until(service.children)
+    until(lambda: child.nice() > service.nice())  # once it has read its task
+    service.kill()
+    assert not psutil.wait_procs([child], timeout=60)[1]
+    service.wait()
 
 
 def test_a_map_comes_with_its_tiles() -> None:
