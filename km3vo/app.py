@@ -56,6 +56,7 @@ from km3vo.web import (
     correlations,
     coverage,
     download,
+    events,
     islands,
     maps,
     pages,
@@ -213,8 +214,8 @@ def _routers(running: Service) -> list[APIRouter]:
                 routers.append(vosi.router(running, prefix, vosi.of_cone(running, table, prefix), alone))
     routers.append(uws.router(running, "/correlate", correlate.KIND, correlate.expected))
     protocols = (health, login, oai, coverage, download, datalink, stream, alerts)
-    people = (browsers, alert_pages, configurations, correlations, maps, responses, query, islands, search, pages, api)
-    return [*routers, *(module.router(running) for module in (*protocols, *people))]
+    people = (browsers, alert_pages, configurations, correlations, events, maps, responses, query, islands, search)
+    return [*routers, *(module.router(running) for module in (*protocols, *people, pages, api))]
 
 
 def shares(settings: Settings) -> list[Share]:

@@ -200,6 +200,17 @@ class Alerts(BaseSettings):
         return self.arca_site if detector == "ARCA" else self.orca_site
 
 
+class Followup(BaseSettings):
+    """Pages of single events: where else one may look, and from which telescopes."""
+
+    model_config = _prefix("FOLLOWUP_")
+
+    links: Path | None = Field(
+        None,
+        description="YAML file with the services to which pages of events link (docs/pages.md); ours unless given.",
+    )
+
+
 class Log(BaseSettings):
     """What is written to the standard error while the service runs."""
 
@@ -291,6 +302,11 @@ class Settings(BaseSettings):
     def alerts(self) -> Alerts:
         """What alerts say of the detectors."""
         return Alerts()
+
+    @cached_property
+    def followup(self) -> Followup:
+        """What pages of single events lead to."""
+        return Followup()
 
     @cached_property
     def log(self) -> Log:

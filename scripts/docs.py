@@ -42,6 +42,7 @@ def settings_page() -> str:
         concerns.Oidc,
         concerns.Log,
         concerns.Alerts,
+        concerns.Followup,
     ):
         lines += [f"## {concern.__name__}", "", inspect.cleandoc(concern.__doc__ or ""), ""]
         lines += ["| variable | default | meaning |", "|---|---|---|", *_rows(concern), ""]

@@ -28,7 +28,7 @@ from km3vo.database import failures, planner
 from km3vo.database.audiences import LOGIN, Audience
 from km3vo.database.logins import Database
 from km3vo.database.planner import Planner
-from km3vo.database.pool import Pool
+from km3vo.database.pool import Parameters, Pool
 from km3vo.errors import BusyError, Km3voError, StoppingError
 from km3vo.results.stream import arrow_type
 from km3vo.settings import Limits, Pools
@@ -108,7 +108,7 @@ class DatabaseReader:
         """
         return await self._planner.seconds(statement, wait) if self._planner is not None else None
 
-    async def rows(self, statement: Any, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    async def rows(self, statement: Any, parameters: Parameters = ()) -> list[tuple[Any, ...]]:
         """All rows of a small answer.
 
         Raises:

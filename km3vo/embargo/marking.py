@@ -10,6 +10,7 @@ from km3vo.results.stream import Info
 
 IN_NAMES = "-EMBARGOED"  # of files
 SENTENCE = "Events under embargo may be among these rows: do not pass them on before they are public."
+SENTENCE_OF_ONE = "This event is under embargo: others do not see it. Do not pass it on before it is public."
 
 OF_RESULTS = "It was made of events under embargo as well: do not pass it on before they are public."
 

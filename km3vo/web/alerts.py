@@ -200,7 +200,7 @@ def _alert_page(found: list[Record], settings: Settings) -> Page:
         "counterparts": newest.counterparts if isinstance(newest.counterparts, str) else list(newest.counterparts),
         "events": list(newest.events),
         "documents": links,
-        "revisions": [_revision(found, place, settings) for place in reversed(range(len(found)))],
+        "revisions": [revision_page(found, place, settings) for place in reversed(range(len(found)))],
         "ivoid": places.ivoid(newest, settings),
         "citation": f"{settings.publisher.name} ({newest.time:%Y}), alert {newest.event_name}, revision "
         f"{newest.revision}, {places.page(newest, settings)}, {places.ivoid(newest, settings)}",
@@ -216,7 +216,8 @@ def _documents(one: Revision, settings: Settings) -> list[dict[str, str]]:
     ]
 
 
-def _revision(found: list[Record], place: int, settings: Settings) -> Page:
+def revision_page(found: list[Record], place: int, settings: Settings) -> Page:
+    """What is said of a revision: the one at ``place`` of those of an alert, which are in order."""
     record, before = found[place], found[place - 1].found if place else None
     if record.found is None:
         return {"number": record.revision, "redacted": f"{record.redacted:%Y-%m-%d}"}
@@ -231,6 +232,7 @@ def _revision(found: list[Record], place: int, settings: Settings) -> Page:
         "redacted": None,
         "type": record.found.type,
         "published": f"{record.published:%Y-%m-%d %H:%M:%S}",
+        "delay": round((record.published - record.found.time).total_seconds(), 3),
         "changed": changed if before else {},
         "text": record.found.text,
         "documents": _documents(record.found, settings),

@@ -137,6 +137,7 @@ def table(holding: Holding, parent: Schema) -> Page:
         "files": f"{base}/download/{path}",
         "cone": _cone(described, found),
         "search": f"/browse/{path}/search",
+        "identifier": described.id,
         "services": _services(base, described),
         "examples": [example(base, found) for found in parent.examples if described.qualified in found.query],
         "columns": [_column(column) for column in described.columns],

@@ -13,6 +13,7 @@ from starlette.routing import compile_path
 
 from km3vo.alerts.documents import FORMS
 from km3vo.app import TAP_PREFIXES
+from km3vo.web.events import FORMS as EVENT_FORMS
 from tests.embargo.differential.question import Question
 from tests.support.server import patterns
 
@@ -33,6 +34,8 @@ PRODUCTS = ("ivoa/obscore", "ivoa/obscore_hea")
 NO_TABLES = ("none", "events_embargo", "events_public", "events_observed")
 FILES = ("parquet", "fits", "vot", "csv", "ecsv", "csv.sha256", "json")
 JOB = "/async/{id}"
+# Public, under embargo, and not there.
+EVENTS = ("e17", "h5", "secret1", "none")
 ALERTS = ("KM3-230213A", "TEST-KM3-230213A", "KM3-230213B", "none")
 
 
@@ -176,6 +179,12 @@ ROUTES: dict[str, Asked] = {
     "/alerts/{alert}/{revision}": {
         f"/alerts/{ALERTS[0]}/{number}.{form}": ({}, {"version": "2.1"}) for number in (1, 2, 3) for form in FORMS
     },
+    "/events": {"/events": ({}, *({"id": id, "table": "lab.events"} for id in EVENTS), *({"id": id} for id in EVENTS))},
+    "/events/{id}": {f"/events/{id}": NOTHING for id in EVENTS},
+    "/events/{schema}/{table}/{id:path}": names("/events/lab/{}/e17", (*TABLES, *NO_TABLES), ({}, {"radius": "45"}))
+    | {f"/events/lab/events/{id}": ({}, *({"format": form} for form in EVENT_FORMS)) for id in EVENTS}
+    | {f"/events/lab/alerts/{number}": ({}, {"format": "json"}) for number in ("7", "107", "07")}
+    | {"/events/ivoa/obscore/ivo://km3net.org/lab/events": NOTHING},
     "/oai": {"/oai": harvests()},
     "/healthz": {"/healthz": NOTHING},
     "/readyz": {"/readyz": NOTHING},
@@ -193,6 +202,7 @@ NEVER_FOUND = {path for path in ROUTES if JOB in path} | {
     "/skymaps/{schema}/{file}",
     "/hips/{schema}/{table}/{path:path}",
     "/response/{schema}/{file}",
+    "/events/{id}",  # e17 is in two tables
 }
 BESIDE = ("/no/such/page", "/robots.txt", "/favicon.ico", "/tap//sync", "/browse/lab/", "/auth/tap/capabilities")
 
