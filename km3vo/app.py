@@ -63,6 +63,7 @@ from km3vo.web import (
     query,
     responses,
     search,
+    visibility,
 )
 
 # Today's KM3NeT server answers here; scripts go on working.
@@ -214,8 +215,8 @@ def _routers(running: Service) -> list[APIRouter]:
                 routers.append(vosi.router(running, prefix, vosi.of_cone(running, table, prefix), alone))
     routers.append(uws.router(running, "/correlate", correlate.KIND, correlate.expected))
     protocols = (health, login, oai, coverage, download, datalink, stream, alerts)
-    people = (browsers, alert_pages, configurations, correlations, events, maps, responses, query, islands, search)
-    return [*routers, *(module.router(running) for module in (*protocols, *people, pages, api))]
+    people = (browsers, alert_pages, configurations, correlations, events, maps, responses, query, islands)
+    return [*routers, *(module.router(running) for module in (*protocols, *people, visibility, search, pages, api))]
 
 
 def shares(settings: Settings) -> list[Share]:

@@ -206,8 +206,10 @@ class Followup(BaseSettings):
     model_config = _prefix("FOLLOWUP_")
 
     links: Path | None = Field(
-        None,
-        description="YAML file with the services to which pages of events link (docs/pages.md); ours unless given.",
+        None, description="YAML file with the services that pages of events link to (docs/pages.md); ours unless given."
+    )
+    observatories: Path | None = Field(
+        None, description="YAML file with the observatories whose nights are shown (docs/pages.md); ours unless given."
     )
 
 

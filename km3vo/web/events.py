@@ -33,6 +33,7 @@ from km3vo.holdings.holdings import Holding
 from km3vo.protocols import datalink
 from km3vo.protocols.cone import WIDE
 from km3vo.protocols.dali import work
+from km3vo.protocols.dali.parameters import Parameters, query_parameters
 from km3vo.protocols.http.addresses import asked_url
 from km3vo.protocols.http.authentication import user_of
 from km3vo.registry import citation
@@ -44,6 +45,7 @@ from km3vo.web import fieldview
 from km3vo.web.alerts import revision_page
 from km3vo.web.describe import Page
 from km3vo.web.pages import html, json_document
+from km3vo.web.visibility import Asked, Observatories, draw, number, observatories
 
 SHOWN = 12  # neighbours of one table in the list
 LONGEST = 300  # characters of an identifier
@@ -69,7 +71,7 @@ def address(settings: Settings, table: Table, id: str) -> str:
 def router(running: Service) -> APIRouter:
     """The routes of the pages."""
     routes = APIRouter(tags=["Events"])
-    services = elsewhere.read(running.settings)
+    services, known = elsewhere.read(running.settings), observatories(running)
 
     @routes.get(
         "/events", summary="The page of an event: id=, and table= where several have it", response_class=Response
@@ -93,10 +95,12 @@ def router(running: Service) -> APIRouter:
     )
     async def event(request: Request, schema: str, table: str, id: str) -> Response:
         described = running.published_table(schema, table)
-        form, radius = request.query_params.get("format", ""), _radius(request)
+        parameters = query_parameters(request)
+        form, radius = parameters.one("format"), _radius(parameters)
         if form and form not in FORMS:
             raise ParameterError(f"format={form[:40]}: an event comes as {', '.join(FORMS)}")
-        return await _Event(running, request, described, id).answer(form, radius, services)
+        night = known.asked(parameters)
+        return await _Event(running, request, described, id).answer(form, radius, services, known, night)
 
     return routes
 
@@ -106,17 +110,8 @@ def _halves(name: str) -> tuple[str, str]:
     return schema, table
 
 
-def _radius(request: Request) -> float | None:
-    written = request.query_params.get("radius", "").strip()
-    if not written:
-        return None
-    try:
-        radius = float(written)
-    except ValueError:
-        radius = math.nan
-    if not 0.001 <= radius <= neighbours.WIDEST:
-        raise ParameterError(f"radius={written[:40]}: write a number of degrees from 0.001 to {neighbours.WIDEST:g}")
-    return radius
+def _radius(parameters: Parameters) -> float | None:
+    return number(parameters, "radius", 0, 0.001, neighbours.WIDEST) if parameters.one("radius").strip() else None
 
 
 async def _found(running: Service, request: Request, id: str) -> Response:
@@ -168,7 +163,14 @@ class _Event:
         self.audience = user_of(request).audience
         self.reader = running.readers[self.audience]
 
-    async def answer(self, form: str, radius: float | None, services: Sequence[elsewhere.Service]) -> Response:
+    async def answer(
+        self,
+        form: str,
+        radius: float | None,
+        services: Sequence[elsewhere.Service],
+        known: Observatories,
+        asked: Asked,
+    ) -> Response:
         """The page, or one of its twins. Raises NotFoundError."""
         key, row = _key(self.table, self.id), None
         if key is not None:
@@ -192,9 +194,14 @@ class _Event:
                 {"name": link.name, "who": link.who, "url": link.url, "clipped": link.clipped}
                 for link in elsewhere.links(services, place, search.radius)
             ]
+            circle = min(place.radius(neighbours.SHARE), neighbours.WIDEST)
+            page["visibility"], night = await work.in_thread(self.running, known.page, asked, place, circle, self.id)
         if form == "json":
             return self._private(json_document(self.request, page))
         if place:
+            words = f"Altitude of {self.id} at {asked.site.name} in the night of {asked.day}"
+            page["night"] = Markup(draw(night, words).decode())
+            page["asked"] = {} if radius is None else {"radius": f"{radius:g}"}
             title = f"The sky around {self.id}, out to {search.field:.3g} degrees"
             view = fieldview.View(place, search.field)
             page["picture"] = Markup(fieldview.draw(view, found, title).decode())
@@ -310,6 +317,7 @@ class _Event:
             "alerts": [],
             "neighbours": [],
             "elsewhere": [],
+            "visibility": None,
             "twins": [
                 {"title": TITLES[form], "url": f"{url}?format={form}", "type": kind} for form, kind in FORMS.items()
             ],

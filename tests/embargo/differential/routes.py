@@ -36,6 +36,7 @@ FILES = ("parquet", "fits", "vot", "csv", "ecsv", "csv.sha256", "json")
 JOB = "/async/{id}"
 # Public, under embargo, and not there.
 EVENTS = ("e17", "h5", "secret1", "none")
+EVENING = {"date": "2026-01-15"}  # not the one of now, which may end meanwhile
 ALERTS = ("KM3-230213A", "TEST-KM3-230213A", "KM3-230213B", "none")
 
 
@@ -181,10 +182,13 @@ ROUTES: dict[str, Asked] = {
     },
     "/events": {"/events": ({}, *({"id": id, "table": "lab.events"} for id in EVENTS), *({"id": id} for id in EVENTS))},
     "/events/{id}": {f"/events/{id}": NOTHING for id in EVENTS},
-    "/events/{schema}/{table}/{id:path}": names("/events/lab/{}/e17", (*TABLES, *NO_TABLES), ({}, {"radius": "45"}))
-    | {f"/events/lab/events/{id}": ({}, *({"format": form} for form in EVENT_FORMS)) for id in EVENTS}
+    "/events/{schema}/{table}/{id:path}": names(
+        "/events/lab/{}/e17", (*TABLES, *NO_TABLES), (EVENING, EVENING | {"radius": "45"})
+    )
+    | {f"/events/lab/events/{id}": (EVENING, *(EVENING | {"format": form} for form in EVENT_FORMS)) for id in EVENTS}
     | {f"/events/lab/alerts/{number}": ({}, {"format": "json"}) for number in ("7", "107", "07")}
     | {"/events/ivoa/obscore/ivo://km3net.org/lab/events": NOTHING},
+    "/visibility.json": {"/visibility.json": ({}, {"ra": "10", "dec": "20", "radius": "5"} | EVENING)},
     "/oai": {"/oai": harvests()},
     "/healthz": {"/healthz": NOTHING},
     "/readyz": {"/readyz": NOTHING},
