@@ -96,6 +96,7 @@ def _matches(table: Table, opened: Opened, source: ReleasedFile | None, note: No
     recipes = dict(source.columns) if source else {}
     ignored = {name.lower() for name in source.ignore} if source else set()
     places = _places(names, note)
+    unread = {name.lower() for name in opened.unread} - ignored
     used: set[int] = set()
     found = []
     for column in table.columns:
@@ -104,7 +105,9 @@ def _matches(table: Table, opened: Opened, source: ReleasedFile | None, note: No
             found.append(_Match(column, recipe, None))
             continue
         place = places.get(recipe.column, places.get(recipe.column.lower()))
-        if place is not None:
+        if place is None and recipe.column.lower() in unread:
+            note(0, f"column {shown(recipe.column)}: cells of its type are not read: leave it out, or write numbers")
+        elif place is not None:
             used.add(place)
             if recipe.seconds is not None and recipe.seconds.lower() in places:
                 used.add(places[recipe.seconds.lower()])

@@ -76,6 +76,15 @@ def frame_of(system: str, equinox: str | None = None, epoch: str | None = None) 
     return Frame(known, years[0] or _EQUINOX[known], years[1])
 
 
+def of_equinox(equinox: str) -> Frame:
+    """The frame of positions of which a file says no more than this (FITS 4.0 §8.3)."""
+    try:
+        is_old = float(equinox.strip().lstrip("JBjb")) < 1984
+    except ValueError:
+        is_old = False
+    return frame_of("FK4" if is_old else "FK5", equinox)
+
+
 def _year(text: str | None, system: str) -> str | None:
     """An equinox or epoch as astropy reads it; "" when it is none. Without a letter FK4 has Besselian years."""
     if text is None or not text.strip():

@@ -79,6 +79,7 @@ class Opened:
         clock, frame: of times and positions whose columns do not say otherwise.
         tied: whether it is certain that these hold for all columns (FITS), or only that the file speaks of them.
         remarks: what the user should know of how the file is read; complete when all blocks have been read.
+        unread: names of columns that the file has, of types that are not read.
         want: to be called with the places of the columns that are used, before blocks are read; the others may then be
             left empty.
         close: to be called when no more is read.
@@ -95,6 +96,7 @@ class Opened:
     frame: Frame | None = None
     tied: bool = True
     remarks: list[str] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
     want: Callable[[Collection[int]], None] = lambda places: None
     close: Callable[[], None] = lambda: None
 

@@ -18,7 +18,7 @@ from km3vo.errors import ReadError
 from km3vo.readers import units
 from km3vo.readers.arrays import lists
 from km3vo.readers.clocks import MJD, PAIR, Clock, clock_of, timesys
-from km3vo.readers.frames import Frame, frame_of
+from km3vo.readers.frames import Frame, frame_of, of_equinox
 from km3vo.readers.mistakes import named, shown
 from km3vo.readers.opened import Block, FileColumn, Opened
 from km3vo.results import views
@@ -140,8 +140,14 @@ def unit_of(entry: Mapping[str, Any]) -> str | None:
 def in_systems(column: FileColumn, said: Mapping[str, Any]) -> FileColumn:
     """A column with the clock and the frame that ECSV, Arrow and Parquet of ours name beside it (results.systems)."""
     words = {str(key): str(value) for key, value in said.items() if value is not None}
+    if words.get("timeorigin"):
+        words.setdefault("timescale", "UTC")
     clock = timesys(words, column.column) if words.get("timescale") else column.clock
-    frame = frame_of(words["frame"], words.get("equinox")) if words.get("frame") else column.frame
+    frame = column.frame
+    if words.get("frame"):
+        frame = frame_of(words["frame"], words.get("equinox"))
+    elif words.get("equinox"):
+        frame = of_equinox(words["equinox"])
     return replace(column, clock=clock, frame=frame)
 
 

@@ -14,11 +14,14 @@ from astropy.coordinates import SkyCoord
 from astropy.table import Table
 from astropy.time import Time
 
+from km3vo.catalog.files import read_catalog
 from km3vo.errors import LoadError, ReadError
+from km3vo.loading import columns as matching
 from km3vo.loading.files import open_file
 from km3vo.readers.content import Content
 from km3vo.readers.formats import open_table
 from km3vo.readers.opened import FileColumn, Options
+from tests.support.folders import ROOT
 
 h5py = pytest.importorskip("h5py")
 uproot = pytest.importorskip("uproot")
@@ -106,6 +109,50 @@ def test_what_astropy_wrote(tmp_path: Path) -> None:
     assert columns["t"].clock is not None and columns["t"].clock.scale == "tt"
     assert columns["ra"].frame is not None and str(columns["ra"].frame).startswith("FK5")
     assert (columns["energy"].column.unit, cells["energy"]) == ("TeV", [1.0, 2.0])
+
+
+def test_what_attributes_say(tmp_path: Path) -> None:
+    """In one text or in an array of one, as CF, ctapipe and others write them."""
+    file = hdf5(tmp_path / "x.h5", {"e": [1.0, -9.0], "t": [1.0, 2.0], "ra": [1.0, 2.0], "pair": [[1, 2], [3, 4]]})
+    with h5py.File(file, "a") as out:
+        out["e"].attrs.update({"units": np.array([b"TeV"]), "_FillValue": np.array([-9.0]), "scale_factor": 1.0})
+        out["t"].attrs.update({"unit": "d", "timeorigin": "JD"})
+        out["ra"].attrs["equinox"] = "B1950"
+        out["pair"].attrs["missing_value"] = 3
+    cells, columns = read(file)
+    assert (cells["e"], cells["pair"]) == ([1.0, None], [[1, 2], [None, 4]])
+    assert columns["e"].column.unit == "TeV"
+    clock, frame = columns["t"].clock, columns["ra"].frame
+    assert clock is not None and not clock.is_ours and frame is not None and frame.system == "fk4"
+    with h5py.File(file, "a") as out:
+        out["e"].attrs["scale_factor"] = 1000.0
+    assert "column e holds numbers that have to be turned by its attribute scale_factor" in refusal(file)
+
+
+@pytest.mark.parametrize("said", [
+    {"x_UNIT": "TeV"}, {"CTAFIELD_2_NAME": "x", "CTAFIELD_2_UNIT": "TeV"}, {"units": ["", "", "TeV", "", "", ""]},
+    {"unit": "TeV"}, {"CTAFIELD_2_TRANSFORM_SCALE": 100.0},
+], ids=str)  # fmt: skip
+def test_what_is_said_of_records(tmp_path: Path, said: dict[str, Any]) -> None:
+    file = hdf5(tmp_path / "x.h5", {"t": RECORDS})
+    with h5py.File(file, "a") as out:
+        out["t"].attrs.update(said)
+    if told := {"unit": "does not say of which columns", "CTAFIELD_2_TRANSFORM_SCALE": "turned"}.get(next(iter(said))):
+        assert told in refusal(file)
+    else:
+        columns = read(file)[1]
+        assert (columns["x"].column.unit, columns["n"].column.unit) == ("TeV", None)
+
+
+def test_a_published_column_is_not_left_out(tmp_path: Path) -> None:
+    table = read_catalog(ROOT / "schemas").table("km3net.events")
+    file, told = hdf5(tmp_path / "x.h5", {"energy": [1 + 2j], "w": [1j], "run": [1]}), list[str]()
+    opened = open_file(file, None, lambda line, text: None, Options())
+    matching.match(table, opened, None, lambda _, text: told.append(text))
+    opened.close()
+    assert [text for text in told if "not read" in text] == [
+        'column "energy": cells of its type are not read: leave it out, or write numbers'
+    ]
 
 
 def test_damaged_hdf5(tmp_path: Path) -> None:

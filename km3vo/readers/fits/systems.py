@@ -12,7 +12,7 @@ from km3vo.errors import ReadError
 from km3vo.readers import units
 from km3vo.readers.clocks import MJD, PAIR, SCALES, Clock, clock_of
 from km3vo.readers.fits.headers import Hdu
-from km3vo.readers.frames import Frame, frame_of
+from km3vo.readers.frames import Frame, frame_of, of_equinox
 from km3vo.readers.mistakes import shown
 from km3vo.readers.opened import FileColumn
 
@@ -85,12 +85,7 @@ def _equatorial(hdu: Hdu, system: str, key: str) -> Frame:
     value = hdu.header.get(key)
     equinox = None if value is None else str(value).strip()
     if not system:
-        if equinox is None:
-            return Frame("icrs")
-        try:
-            system = "FK4" if float(equinox.lstrip("JBjb")) < 1984 else "FK5"
-        except ValueError:
-            system = "FK5"
+        return Frame("icrs") if equinox is None else of_equinox(equinox)
     return frame_of(system, equinox)
 
 

@@ -61,9 +61,7 @@ def native(cells: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return np.ascontiguousarray(cells, cells.dtype.newbyteorder("="))
 
 
-def rows(cells: np.ndarray[Any, Any]) -> pa.Array:
-    """An array with a number, or a list of numbers, for each row."""
-    if cells.ndim == 1:
-        return pa.array(native(cells))
-    flat = native(cells.reshape(len(cells), -1))
-    return pa.FixedSizeListArray.from_arrays(pa.array(flat.reshape(-1)), flat.shape[1])
+def rows(cells: np.ndarray[Any, Any], missing: np.ndarray[Any, Any] | None = None) -> pa.Array:
+    """An array with a number, or a list of numbers, for each row; ``missing`` are those that stand for none."""
+    numbers = pa.array(native(cells).reshape(-1), mask=None if missing is None else missing.reshape(-1))
+    return numbers if cells.ndim == 1 else pa.FixedSizeListArray.from_arrays(numbers, int(np.prod(cells.shape[1:])))

@@ -5,6 +5,7 @@ A table is a dataset of records, or a group of datasets of the same length, one 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -33,18 +34,24 @@ _ABOUT = {
     "xtype": "xtype",
     "description": "description",
 }
+# What CF and ctapipe say of numbers that are not written as they are, and of those that stand for none.
+_SCALED = re.compile(r"(?:.*_)?(?:scale_factor|add_offset|transform_scale|transform_offset)")
+_MISSING = ("_fillvalue", "missing_value")
+_OF_UNITS = re.compile(r"(?:(.+)_)?units?")
 _NOT_READ = "not read, because of their types: "
 _FAULTS = (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, OverflowError)  # h5py's
 
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """A column of the file: where it is, and of what type."""
+    """A column of the file: where it is, of what type, what is said of it, and which numbers stand for none."""
 
     name: str
     dataset: Any
     field: str | None
     dtype: np.dtype[Any]
+    said: dict[str, str]
+    missing: tuple[Any, ...] = ()
 
     def read(self, start: int, stop: int, records: dict[int, Any]) -> Any:
         """Some rows of it; ``records`` keeps those of datasets that hold several columns."""
@@ -75,7 +82,7 @@ def open_hdf5(content: Content, note: Note, options: Options) -> Opened:
         for source in sources:
             column = _column(source, len(columns) + 1)
             if column is None:
-                left.append(named(source.name))
+                left.append(source.name)
             else:
                 columns.append(column)
                 kept.append(source)
@@ -85,8 +92,9 @@ def open_hdf5(content: Content, note: Note, options: Options) -> Opened:
         progress = RowsRead()
         opened = Opened(columns, _blocks(kept, size, note, progress), "row", 1, progress.done, size)
         opened.close = close
+        opened.unread = left
         if left:
-            opened.remarks.append(_NOT_READ + ", ".join(left))
+            opened.remarks.append(_NOT_READ + ", ".join(map(named, left)))
         return _described(opened, file.get(f"{chosen}{_YAML}"))
 
 
@@ -124,19 +132,54 @@ def _is_group_of_columns(group: Any) -> bool:
 
 def _sources(table: Any) -> Iterator[_Source]:
     if isinstance(table, h5py.Dataset):
+        _refuse_scaled(table.attrs, "its table")
+        said = _of_records(table.attrs, table.dtype.names)
         for name in table.dtype.names:
-            yield _Source(name, table, name, table.dtype[name])
+            yield _Source(name, table, name, table.dtype[name], said[name])
     else:
         for name, item in _of_columns(table).items():
-            yield _Source(name, item, None, np.dtype((item.dtype, item.shape[1:])))
+            _refuse_scaled(item.attrs, f"column {named(name)}")
+            missing = [np.ravel(value) for key, value in item.attrs.items() if key.lower() in _MISSING]
+            none = tuple(value for values in missing for value in values)
+            yield _Source(name, item, None, np.dtype((item.dtype, item.shape[1:])), _said(item.attrs), none)
+
+
+def _refuse_scaled(attributes: Mapping[str, Any], what: str) -> None:
+    for key, value in attributes.items():
+        if _SCALED.fullmatch(key.lower()) and not np.all(np.ravel(value) == (0 if "offset" in key.lower() else 1)):
+            raise ReadError(
+                f"{what} holds numbers that have to be turned by its attribute {named(key)}: write them turned"
+            )
+
+
+def _of_records(attributes: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, dict[str, str]]:
+    """What a dataset of records says of its columns: their units, by name (``energy_unit``) or number (ctapipe)."""
+    said, found = _said(attributes), {name: dict[str, str]() for name in names}
+    by_letters = {name.lower(): name for name in names}
+    for key, value in attributes.items():
+        match = _OF_UNITS.fullmatch(key.lower())
+        texts = [_text(one) for one in np.ravel(value)] if match else []
+        if match is None or not any(texts):
+            continue
+        name = by_letters.get(said.get(f"{match[1]}_name", match[1] or "").lower())
+        if name is not None and len(texts) == 1:
+            found[name]["unit"] = texts[0]
+        elif match[1] is None and len(texts) == len(names):
+            for name, unit in zip(names, texts, strict=True):
+                found[name]["unit"] = unit
+        elif match[1] is None:
+            raise ReadError(
+                f"its attribute {named(key)} does not say of which columns it speaks: call it by the column, as in "
+                f"{names[0]}_unit"
+            )
+    return found
 
 
 def _column(source: _Source, number: int) -> FileColumn | None:
     """A column as the file describes it; None for a type that is not read."""
     base, shape = source.dtype.base, source.dtype.shape
-    said = _said(source.dataset.attrs) if source.field is None else {}
-    said.setdefault("unit", said.get("units", ""))
-    about = {key: value for key in _ABOUT if (value := said.get(key))}
+    said = source.said
+    about = {known: value for key, known in _ABOUT.items() if (value := said.get(key))}
     if _is_text(base):
         if shape:
             return None
@@ -159,10 +202,16 @@ def _said(attributes: Mapping[str, Any]) -> dict[str, str]:
     """The attributes of a column that are texts."""
     found = {}
     for key, value in attributes.items():
-        text = value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value
-        if isinstance(text, str) and text.strip():
-            found[key.lower()] = text.strip()
+        texts = [_text(one) for one in np.ravel(value)]
+        if len(texts) == 1 and texts[0]:
+            found[key.lower()] = texts[0]
     return found
+
+
+def _text(value: Any) -> str:
+    """A text, as it is or in bytes, without blanks around it; "" for anything else."""
+    text = value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value
+    return text.strip() if isinstance(text, str) else ""
 
 
 def _blocks(sources: list[_Source], size: int, note: Note, progress: RowsRead) -> Iterator[Block]:
@@ -182,7 +231,7 @@ def _cells(source: _Source, cells: Any, lines: pa.Array, note: Note) -> pa.Array
     if _is_text(source.dtype.base):
         texts = [cell if isinstance(cell, bytes) else str(cell).encode() for cell in cells.tolist()]
         return as_text(pa.array(texts, pa.binary()), Place(source.name, lines, note))
-    return arrow.rows(cells)
+    return arrow.rows(cells, np.isin(cells, source.missing) if source.missing else None)
 
 
 def _described(opened: Opened, lines: Any) -> Opened:

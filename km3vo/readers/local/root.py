@@ -79,6 +79,7 @@ def open_root(content: Content, note: Note, options: Options) -> Opened:
         progress, chosen = RowsRead(), set(range(len(sources)))
         columns = [source.column for source in sources]
         opened = Opened(columns, _blocks(sources, chosen, size, progress), "row", 1, progress.done, size)
+        opened.unread = sorted(branches.keys() - {column.name for column in columns})
         opened.want, opened.close = chosen.intersection_update, close
         return opened
 
