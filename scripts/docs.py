@@ -88,6 +88,7 @@ _READERS = {
     "VOTable": ("votable",),
     "FITS": ("fits",),
     "Parquet": ("parquet",),
+    "HDF5 and ROOT": ("local",),
 }
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import httpx
 import pytest
 from fastapi import FastAPI
 from psycopg import sql
@@ -30,6 +31,7 @@ from tests.embargo.differential.queries import Queries
 from tests.embargo.differential.question import Question, questions, tap
 from tests.embargo.differential.servers import fill, hide, served
 from tests.embargo.lab import MARK, copy
+from tests.support.issuer import CLIENT, Issuer
 from tests.support.server import patterns
 
 pytestmark = pytest.mark.slow
@@ -186,6 +188,42 @@ def test_loading_embargoed_events_changes_nothing(
         if old != new
     ]
     assert not changed, "\n\n".join(changed[:3])
+
+
+def test_browsers_of_members(
+    databases: tuple[Database, Database],
+    tmp_path: Path,
+    catalog: Catalog,
+    issuer: Issuer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What another site makes a member's browser ask for, and what a member asks for who views as the public."""
+    for name, value in {"issuer": issuer.url, "insecure_http": "true", **CLIENT}.items():
+        monkeypatch.setenv(f"KM3VO_OIDC_{name.upper()}", value)
+    with (
+        served(databases[0], tmp_path / "a", catalog, url="") as bare,
+        served(databases[1], tmp_path / "b", catalog, url="") as loaded,
+    ):
+        routed = (question for question in routes.one_of_each() if not question.path.startswith("/auth/"))
+        asked = [*routed, *questions(24, SEED)]
+        for site, viewed, differ in (
+            ("cross-site", False, False),
+            ("same-origin", True, False),
+            ("same-origin", False, True),
+        ):
+            with httpx.Client(base_url=loaded.url, headers={"Sec-Fetch-Site": "same-origin"}) as browser:
+                address = browser.get("/auth/login").headers["location"]
+                browser.get(httpx.get(address).headers["location"])
+                if viewed:
+                    browser.post("/auth/view", data={"as": "public"})
+                cookies = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
+            one = Pair(bare, loaded, {"Cookie": cookies, "Sec-Fetch-Site": site})
+            found = list(one.differences_of_routes(asked[-24:] if differ else asked))
+            one.close()
+            if differ:
+                assert len(found) > 5, "without either of them members see more: otherwise this test sees nothing"
+            else:
+                assert not found, f"{site} {viewed}\n" + "\n\n".join(found[:3])
 
 
 # Builds that are weaker than ours, to know that these tests can see. Many services do so: a condition on the

@@ -30,10 +30,11 @@ class Answer:
 
 
 class Client:
-    """One server, asked from any thread."""
+    """One server, asked from any thread; ``always`` are headers of every request, whatever else is sent."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, always: dict[str, str] | None = None) -> None:
         self.port = port
+        self._always = always or {}
         self._own = threading.local()
         self._all: list[http.client.HTTPConnection] = []
 
@@ -58,7 +59,7 @@ class Client:
         if connection is None:
             connection = self._own.connection = http.client.HTTPConnection("127.0.0.1", self.port, SECONDS)
             self._all.append(connection)
-        connection.request(method, target, body or None, headers)
+        connection.request(method, target, body or None, headers | self._always)
         response = connection.getresponse()
         try:
             content, whole = response.read(), True

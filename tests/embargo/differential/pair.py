@@ -23,16 +23,24 @@ REQUEST_TIME = re.compile(rb"(?<=request_date|responseDate)[^0-9]{1,12}\d{4}-\d\
 CHANCE = re.compile(rb"(?<=/async/)[A-Za-z0-9_-]{8,}|(?<=jobId>)[A-Za-z0-9_-]{8,}|(?<=request )[0-9a-f]{16}")
 # Not compared: when it was sent, and for how long the connection stays open.
 CLOCKS = {"date", "age", "x-request-id"}
+# What a browser in which somebody has signed in is told beside the answer: who it is, and that no cache may keep it.
+VISIT = re.compile(
+    rb'<header><div class="visit.*?</header>\n|<div class="visit.*?</div></div>|<script[^\n]*session[.]js[^\n]*\n',
+    re.DOTALL,
+)
+OF_VISITS = {"cache-control", "cross-origin-resource-policy"}
 HASHED = {"content-length", "etag", "repr-digest"}  # of clocks as well
 
 Seen = tuple[int | None, list[tuple[str, str]], bytes, bool]
 
 
 class Pair:
-    """The two servers. Every question goes to both."""
+    """The two servers. Every question goes to both: to the second as by a browser with these headers, if any."""
 
-    def __init__(self, bare: Server, loaded: Server) -> None:
-        self.clients = [Client(one.settings.port) for one in (bare, loaded)]
+    def __init__(self, bare: Server, loaded: Server, browser: dict[str, str] | None = None) -> None:
+        self.browser = browser
+        hosts = [{"Host": f"127.0.0.1:{one.settings.port}"} if browser else {} for one in (bare, loaded)]
+        self.clients = [Client(bare.settings.port, hosts[0]), Client(loaded.settings.port, hosts[1] | (browser or {}))]
         self.apps = [one.app for one in (bare, loaded)]
         self.threads = ThreadPoolExecutor(THREADS)
         self.statuses: Counter[int | None] = Counter()
@@ -82,6 +90,8 @@ class Pair:
         """An answer without ids and clocks."""
         body = self.normal(answer.body)
         left_out = CLOCKS | HASHED if body != answer.body or question.method == "HEAD" else CLOCKS
+        if self.browser:
+            left_out = CLOCKS | HASHED | OF_VISITS
         headers = [
             (name, _day(value) if name == "last-modified" else self.normal(value.encode()).decode())
             for name, value in answer.headers
@@ -93,6 +103,8 @@ class Pair:
         """Bytes without ids and clocks: times of this hour, and where the server happens to listen."""
         for client in self.clients:
             body = body.replace(b"127.0.0.1:%d" % client.port, b"HOST")
+        if self.browser:
+            body = VISIT.sub(b"", body)
         return CHANCE.sub(b"ID", TIMES.sub(_clock, body))
 
 

@@ -241,6 +241,11 @@ def telling() -> list[Question]:
     ]
 
 
+def one_of_each() -> list[Question]:
+    """A question of each route that tells something, the last of its list: it asks for most."""
+    return list({pattern_of(question.path): question for question in telling()}.values())
+
+
 def questions() -> Iterator[Question]:
     """Every address of the list with every method, and addresses beside it.
 

@@ -107,11 +107,11 @@ def release(database: Database) -> None:
 
 
 @contextmanager
-def served(database: Database, home: Path, catalog: Catalog) -> Iterator[Server]:
+def served(database: Database, home: Path, catalog: Catalog, **more: Any) -> Iterator[Server]:
     """A server for a database, with its metadata up to date."""
     home.mkdir(exist_ok=True)
     changes: dict[str, Any] = {"schemas": SCHEMAS, "promote_seconds": 0, "metadata_seconds": 0, "url": URL}
-    with serve(database, home, **changes) as server:
+    with serve(database, home, **changes | more) as server:
         refresh_metadata(server.settings, database, catalog)
         yield server
 
