@@ -87,14 +87,15 @@ class Search:
         mjd: time of the event, or None.
         radius: of the circle, degrees.
         field: radius of the field, degrees.
-        own: the row that the direction is of, which is no neighbour: its table, and its identifier as stored.
+        own: the row that the direction is of, which is no neighbour: its table, and its identifier as stored; or
+            None.
     """
 
     place: Place
     mjd: float | None
     radius: float
     field: float
-    own: tuple[Table, str | int]
+    own: tuple[Table, str | int] | None
 
     def statement(self, tables: Sequence[Table], audience: Audience) -> tuple[sql.Composed, dict[str, Any]]:
         """One statement for all tables, as an audience finds their rows, and its parameters."""
@@ -105,12 +106,12 @@ class Search:
         ]
         statement = sql.SQL("WITH") + sql.SQL(", ").join(near) + sql.SQL(" UNION ALL ").join(found)
         values = {"ra": self.place.ra, "dec": self.place.dec, "radius": self.radius, "field": self.field}
-        return statement, values | {"own": self.own[1]}
+        return statement, values | ({"own": self.own[1]} if self.own else {})
 
     def _near(self, number: int, table: Table, audience: Audience) -> sql.Composed:
         position = table.position
         assert position is not None and table.id is not None
-        other = sql.SQL("{} <> %(own)s" if table.qualified == self.own[0].qualified else "true")
+        other = sql.SQL("{} <> %(own)s" if self.own and table.qualified == self.own[0].qualified else "true")
         return sql.SQL(_NEAR).format(
             name=_named(number),
             id=sql.Identifier(table.column(table.id).sql),
@@ -162,7 +163,7 @@ class Search:
         return around * circle / (field - circle)
 
 
-def search(place: Place, mjd: float | None, own: tuple[Table, str | int], radius: float | None = None) -> Search:
+def search(place: Place, mjd: float | None, own: tuple[Table, str | int] | None, radius: float | None = None) -> Search:
     """The circle that holds the true direction with ``SHARE``, or of another radius, and a field to compare it with."""
     if radius is None:
         radius = place.radius(SHARE) or WITHOUT_ERROR

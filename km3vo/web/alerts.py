@@ -1,67 +1,124 @@
-"""Pages of alerts: /alerts with filters, and /alerts/{name} with all revisions and what changed between them."""
+"""Pages of alerts: /alerts with filters, and /alerts/{name} with its contours, sources in them, and all revisions."""
 
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
-from typing import Any
+from collections.abc import Sequence
+from urllib.parse import urlencode
 
 from fastapi import APIRouter
+from markupsafe import Markup
+from psycopg import sql
 from starlette.requests import Request
 from starlette.responses import Response
 
 from km3vo import times
-from km3vo.alerts import heartbeat
+from km3vo.alerts import attached, chosen, heartbeat, tables
+from km3vo.alerts.chosen import EACH, FIELDS, ORDERS, STATES, Chosen
 from km3vo.alerts.documents import FORMS
 from km3vo.alerts.heartbeat import Detector
 from km3vo.alerts.messages import notice, places
 from km3vo.alerts.records import Record
 from km3vo.alerts.revision import Revision
-from km3vo.errors import ParameterError
+from km3vo.catalog.model import Position
+from km3vo.embargo import partitions
+from km3vo.followup import elsewhere, neighbours
+from km3vo.followup.places import Place, sexagesimal, sigma_of
 from km3vo.protocols.alerts.routes import LATEST, document, wants_tests
+from km3vo.protocols.dali import work
+from km3vo.protocols.dali.parameters import query_parameters
+from km3vo.protocols.http.authentication import user_of
 from km3vo.protocols.http.documents import respond
 from km3vo.service import Service
 from km3vo.settings import Settings
+from km3vo.web import fieldview
+from km3vo.web.contours import Contours
 from km3vo.web.describe import Page
+from km3vo.web.events import address, near
 from km3vo.web.pages import html
+from km3vo.web.revisions import documents, flat, link, revision_page, side_by_side
+from km3vo.web.visibility import Asked, draw, observatories
 
-FIELDS = ("since", "until", "detector", "topology", "far", "ra", "dec", "radius")  # of the form
 MOST = 1000  # alerts that are looked through for a page
-TITLES = {
-    "json": "GCN notice (JSON)",
-    "xml": "VOEvent 2.0",
-    "txt": "Text",
-    "fits": "Sky map (multi-order FITS)",
-    "moc.fits": "90 % region (MOC)",
-}
-# What differs between any two revisions, or says the same in other words.
-_EXPECTED = ("revision", "received", "type", "err_derived")
+# The radii of alerts are of 50 %; their rows are neighbours of others, and no neighbours of themselves.
+MEDIAN = Position(ra="ra", dec="dec", error="err50", share=0.5)
+OWN = f"{tables.SCHEMA}.{tables.LATEST}"
+CIRCULARS = "https://gcn.nasa.gov/circulars"
+OFFLINE = "SELECT {id} FROM {relation} WHERE {id} = ANY(%s)"
 _ACCEPTED = {"application/json": "json", "application/xml": "xml", "text/xml": "xml"}
 
 
 def router(running: Service) -> APIRouter:
     """The routes of the pages."""
     routes = APIRouter(tags=["Alerts"])
-    settings = running.settings
+    settings, known, contours = running.settings, observatories(running), Contours()
+    services = elsewhere.read(settings)
 
-    async def listed(request: Request) -> list[Record]:
-        wanted = _filter(request)
-        latest = await running.alerts.latest(MOST, test=wants_tests(request))
-        return [record for record in latest if wanted(record.said)]
+    async def listed(request: Request) -> tuple[Chosen, list[Record]]:
+        wanted = chosen.read(request.query_params)
+        return wanted, wanted.of(await running.alerts.latest(MOST, test=wants_tests(request)))
 
     async def heard() -> Sequence[Detector]:
         return await heartbeat.detectors(running.pages, settings.alerts.silent_seconds)
 
+    async def around(request: Request, one: Revision, asked: Asked) -> Page:
+        """The sky around an alert: contours, what lies in them, and when they can be observed."""
+        assert one.ra is not None and one.dec is not None
+        place = Place(one.ra, one.dec, sigma_of(MEDIAN, one.err50))
+        shape = one.skymap
+        skymap = await attached.find(running.pool, shape.file) if shape and shape.file else None
+        rings = await work.in_thread(running, contours.of, one, skymap)
+        own = next((table for table in running.published.tables if table.qualified == OWN), None)
+        radius = min(rings[-1].radius, neighbours.WIDEST)
+        search = neighbours.search(place, one.mjd, (own, one.key) if own else None, radius)
+        found = await near(running, request, search)
+        view = fieldview.View(place, search.field)
+        title = f"The sky around {one.event_name}, out to {search.field:.3g} degrees"
+        areas = [ring.area(view) for ring in reversed(rings)]
+        words = f"Altitude of {one.event_name} at {asked.site.name} in the night of {asked.day}"
+        night, drawn = await work.in_thread(running, known.page, asked, place, radius, one.event_name)
+        return {
+            "picture": Markup(fieldview.draw(view, areas, found, title).decode()),
+            "field": search.field,
+            "radius": radius,
+            "shaped": shape is not None,
+            "near": [
+                {
+                    "title": table.table.title,
+                    "within": table.within,
+                    "expected": table.expected,
+                    "rows": [
+                        {
+                            "id": source.id,
+                            "url": address(settings, source.table, source.id),
+                            "distance": source.distance,
+                            "embargo": source.hidden,
+                            "level": next(
+                                (ring.level for ring in rings if ring.holds(place, source.ra, source.dec)), None
+                            ),
+                        }
+                        for source in table.nearest
+                        if source.distance <= radius
+                    ],
+                }
+                for table in found
+            ],
+            "visibility": night,
+            "night": Markup(draw(drawn, words).decode()),
+            "elsewhere": elsewhere.links(services, place, radius),
+            "sexagesimal": sexagesimal(one.ra, one.dec),
+            "galactic": place.galactic,
+        }
+
     @routes.get("/alerts", summary="Alerts, the newest first: page with filters", response_class=Response)
     async def alerts(request: Request) -> Response:
-        found, detectors = await listed(request), await heard()
-        return html(request, settings, "alerts.html", _list_page(found, detectors, request, settings))
+        (wanted, found), detectors = await listed(request), await heard()
+        return html(request, settings, "alerts.html", _list_page(wanted, found, detectors, request, settings))
 
     @routes.get("/alerts.json", summary="The same as GCN notices in JSON", response_class=Response)
     async def alerts_json(request: Request) -> Response:
-        notices = [notice.notice(record.said, settings) for record in await listed(request)]
+        wanted, found = await listed(request)
+        notices = [notice.notice(record.said, settings) for record in wanted.shown(found)]
         detectors = [
             {"detector": one.detector, "heard_seconds_ago": round(one.seconds), "looks": one.looks}
             for one in await heard()
@@ -83,87 +140,71 @@ def router(running: Service) -> APIRouter:
         if form:
             answer = await document(running, request, revisions, len(revisions), form, LATEST)
         else:
-            answer = html(request, settings, "alert.html", _alert_page(revisions, settings))
+            page = _alert_page(revisions, settings) | {"offline": await _offline(running, request, revisions)}
+            asked = known.asked(query_parameters(request))
+            if revisions[-1].said.ra is not None:
+                page |= await around(request, revisions[-1].said, asked)
+            answer = html(request, settings, "alert.html", page)
+            if user_of(request).audience != "public":
+                answer.headers["Cache-Control"] = "private, no-store"
         answer.headers.add_vary_header("Accept")
         return answer
 
     return routes
 
 
-def _filter(request: Request) -> Callable[[Revision], bool]:
-    """What the form of the page asks for. Raises ParameterError."""
-    asked = {name: value.strip() for name, value in request.query_params.items() if value.strip()}
-    conditions: list[Callable[[Revision], bool]] = []
-    for name in ("detector", "topology", "pipeline"):
-        if value := asked.get(name):
-            conditions.append(lambda one, name=name, value=value: getattr(one, name) == value)  # type: ignore[misc]
-    if "since" in asked:
-        since = _time("since", asked["since"])
-        conditions.append(lambda one: one.time >= since)
-    if "until" in asked:
-        until = _time("until", asked["until"])
-        conditions.append(lambda one: one.time < until)
-    if "far" in asked:
-        far = _number("far", asked["far"], 0, math.inf)
-        conditions.append(lambda one: one.far is not None and one.far <= far)
-    if place := [name for name in ("ra", "dec", "radius") if name in asked]:
-        if len(place) < 3:
-            raise ParameterError("ra, dec and radius go together: write all three, in degrees")
-        ra, dec = _number("ra", asked["ra"], 0, 360), _number("dec", asked["dec"], -90, 90)
-        radius = _number("radius", asked["radius"], 0, 180)
-        conditions.append(lambda one: _separation(one, ra, dec) <= radius)
-    return lambda one: all(condition(one) for condition in conditions)
+async def _offline(running: Service, request: Request, found: Sequence[Record]) -> list[Page]:
+    """The events of an alert that are in the lists of events as well, of those that the asker sees: under embargo they
+    are there for members alone.
+    """
+    ids = list(dict.fromkeys(event.id for one in found if one.found is not None for event in one.found.events))
+    audience, shown = user_of(request).audience, []
+    for table in running.published.tables:
+        if not ids or table.schema != tables.SCHEMA or table.observation is None or table.id is None:
+            continue
+        statement = sql.SQL(OFFLINE).format(
+            id=sql.Identifier(table.column(table.id).sql),
+            relation=sql.Identifier(*partitions.relation(table, audience)),
+        )
+        rows = await running.readers[audience].rows(statement, (ids,))
+        shown += [{"id": id, "title": table.title, "url": address(running.settings, table, id)} for (id,) in rows]
+    return shown
 
 
-def _number(name: str, text: str, least: float, most: float) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not least <= number <= most:
-        raise ParameterError(f"{name}={text[:40]}: write a number from {least:g} to {most:g}")
-    return number
-
-
-def _time(name: str, text: str) -> datetime:
-    try:
-        return datetime.fromisoformat(text).replace(tzinfo=UTC)
-    except ValueError:
-        raise ParameterError(f"{name}={text[:40]}: write a day or a time in UTC, as 2026-11-27") from None
-
-
-def _separation(one: Revision, ra: float, dec: float) -> float:
-    """Degrees between an alert and a place; infinite without a position."""
-    if one.ra is None or one.dec is None:
-        return math.inf
-    a, b, between = math.radians(one.dec), math.radians(dec), math.radians(one.ra - ra)
-    # Vincenty's formula, which is exact for small and for large angles.
-    east = math.cos(b) * math.sin(between)
-    north = math.cos(a) * math.sin(b) - math.sin(a) * math.cos(b) * math.cos(between)
-    along = math.sin(a) * math.sin(b) + math.cos(a) * math.cos(b) * math.cos(between)
-    return math.degrees(math.atan2(math.hypot(east, north), along))
-
-
-def _list_page(found: list[Record], detectors: Sequence[Detector], request: Request, settings: Settings) -> Page:
+def _list_page(
+    wanted: Chosen, found: list[Record], detectors: Sequence[Detector], request: Request, settings: Settings
+) -> Page:
     query = f"?{request.url.query}" if request.url.query else ""
+    given = {name: request.query_params.get(name, "") for name in FIELDS}
+    kept = {name: value for name, value in given.items() if value} | ({"test": "1"} if wants_tests(request) else {})
+    number, pages = wanted.page or 1, max(1, -(-len(found) // EACH))
+    shown = found[(number - 1) * EACH : number * EACH]
+    feed = f"{settings.base_url}/alerts/feed.atom{f'?{urlencode(kept)}' if kept else ''}"
+
+    def at(page: int) -> str:
+        return f"{settings.base_url}/alerts?{urlencode(kept | {'page': page})}"
+
     return {
+        "total": len(found),
+        "page": number,
+        "pages": pages,
+        "before": at(number - 1) if 1 < number <= pages else None,
+        "after": at(number + 1) if number < pages else None,
+        "states": STATES,
+        "orders": tuple(ORDERS),
         "url": f"{settings.base_url}/alerts",
         "description": "Neutrino alerts, public seconds after they were recognised.",
         "detectors": detectors,
-        "alerts": [_summary(record.said, settings) for record in found],
-        "asked": {name: request.query_params.get(name, "") for name in FIELDS},
+        "alerts": [_summary(record.said, settings) for record in shown],
+        "asked": given,
         "tests": wants_tests(request),
-        "feed": f"{settings.base_url}/alerts/feed.atom",
+        "feed": feed,
         "stream": f"{settings.base_url}/alerts/stream",
         "twins": [
-            _link("These alerts as GCN notices", f"{settings.base_url}/alerts.json{query}", "application/json"),
-            _link("Atom feed", f"{settings.base_url}/alerts/feed.atom", "application/atom+xml"),
+            link("These alerts as GCN notices", f"{settings.base_url}/alerts.json{query}", "application/json"),
+            link("Atom feed", feed, "application/atom+xml"),
         ],
     }
-
-
-def _link(title: str, url: str, media_type: str) -> dict[str, str]:
-    return {"title": title, "url": url, "type": media_type}
 
 
 def _summary(one: Revision, settings: Settings) -> Page:
@@ -184,18 +225,19 @@ def _summary(one: Revision, settings: Settings) -> Page:
         "far": one.far,
         "far_per_year": None if one.far is None else one.far * 365.25 * 86400,
         "p_astro": one.p_astro,
+        "pipeline": one.pipeline,
+        "counterparts": None if isinstance(one.counterparts, str) else len(one.counterparts),
     }
 
 
 def _alert_page(found: list[Record], settings: Settings) -> Page:
     newest = found[-1].said
-    links = _documents(newest, settings)
-    values = {**_flat(newest), "received": times.full(newest.received)}
+    links = documents(newest, settings)
+    values = {**flat(newest), "received": times.full(newest.received)}
     return {
         **_summary(newest, settings),
         "description": f"KM3NeT/{newest.detector} neutrino alert of {newest.time:%Y-%m-%d %H:%M:%S} UTC.",
         "text": newest.text,
-        "pipeline": newest.pipeline,
         "values": {name: value for name, value in values.items() if value not in (None, "")},
         "counterparts": newest.counterparts if isinstance(newest.counterparts, str) else list(newest.counterparts),
         "events": list(newest.events),
@@ -204,45 +246,9 @@ def _alert_page(found: list[Record], settings: Settings) -> Page:
         "ivoid": places.ivoid(newest, settings),
         "citation": f"{settings.publisher.name} ({newest.time:%Y}), alert {newest.event_name}, revision "
         f"{newest.revision}, {places.page(newest, settings)}, {places.ivoid(newest, settings)}",
+        "table": side_by_side(found),
+        "published": [f"{one.published:%Y-%m-%d %H:%M:%S}" for one in found],
+        "offline": [],
+        "circulars": f"{CIRCULARS}?{urlencode({'query': newest.event_name})}",
         "twins": links,
     }
-
-
-def _documents(one: Revision, settings: Settings) -> list[dict[str, str]]:
-    return [
-        _link(title, places.document(one, settings, form), FORMS[form])
-        for form, title in TITLES.items()
-        if one.ra is not None or not form.endswith("fits")
-    ]
-
-
-def revision_page(found: list[Record], place: int, settings: Settings) -> Page:
-    """What is said of a revision: the one at ``place`` of those of an alert, which are in order."""
-    record, before = found[place], found[place - 1].found if place else None
-    if record.found is None:
-        return {"number": record.revision, "redacted": f"{record.redacted:%Y-%m-%d}"}
-    said, now = _flat(before) if before else {}, _flat(record.found)
-    changed = {
-        name: (said.get(name), now.get(name))
-        for name in dict.fromkeys((*said, *now))
-        if name not in _EXPECTED and said.get(name) != now.get(name)
-    }
-    return {
-        "number": record.revision,
-        "redacted": None,
-        "type": record.found.type,
-        "published": f"{record.published:%Y-%m-%d %H:%M:%S}",
-        "delay": round((record.published - record.found.time).total_seconds(), 3),
-        "changed": changed if before else {},
-        "text": record.found.text,
-        "documents": _documents(record.found, settings),
-    }
-
-
-def _flat(one: Revision) -> dict[str, Any]:
-    """The plain values of a revision by name."""
-    return {
-        name: value
-        for name in Revision.__dataclass_fields__
-        if isinstance(value := getattr(one, name), (str, int, float, bool))
-    } | {"time": times.full(one.time), "number of events": len(one.events)}

@@ -42,9 +42,9 @@ from km3vo.results.stream import Result
 from km3vo.service import Service
 from km3vo.settings import Settings
 from km3vo.web import fieldview
-from km3vo.web.alerts import revision_page
 from km3vo.web.describe import Page
 from km3vo.web.pages import html, json_document
+from km3vo.web.revisions import revision_page
 from km3vo.web.visibility import Asked, Observatories, draw, number, observatories
 
 SHOWN = 12  # neighbours of one table in the list
@@ -152,6 +152,21 @@ def _statement(template: str, table: Table, audience: Audience) -> sql.Composed:
     )
 
 
+async def near(running: Service, request: Request, search: Search) -> list[Found]:
+    """What the asker sees near a position, in his or her turn for cone searches."""
+    tables, user = neighbours.searched(running.published.tables), user_of(request)
+    lanes = running.lanes[user.audience]
+    turn = await work.turn_of(request, lanes.wide if search.field > WIDE else lanes.narrow, user)
+    try:
+        rows = await running.readers[user.audience].rows(*search.statement(tables, user.audience))
+        public = None
+        if user.audience != "public":
+            public = await running.readers["public"].rows(*search.statement(tables, "public"))
+    finally:
+        turn.end()
+    return list(search.read(tables, rows, public))
+
+
 class _Event:
     """One row, as somebody asks for it."""
 
@@ -188,8 +203,8 @@ class _Event:
         found: list[Found] = []
         if place := _place(self.table, row):
             search = neighbours.search(place, _mjd(self.table, row), (self.table, key), radius)
-            found = await self._neighbours(search)
-            page |= _sky(self.running.settings, search, found)
+            found = await near(self.running, self.request, search)
+            page |= sky(self.running.settings, search, found)
             page["elsewhere"] = [
                 {"name": link.name, "who": link.who, "url": link.url, "clipped": link.clipped}
                 for link in elsewhere.links(services, place, search.radius)
@@ -204,7 +219,7 @@ class _Event:
             page["asked"] = {} if radius is None else {"radius": f"{radius:g}"}
             title = f"The sky around {self.id}, out to {search.field:.3g} degrees"
             view = fieldview.View(place, search.field)
-            page["picture"] = Markup(fieldview.draw(view, found, title).decode())
+            page["picture"] = Markup(fieldview.draw(view, fieldview.circles(place), found, title).decode())
         return self._private(html(self.request, self.running.settings, "event.html", page, [self.table]))
 
     def _private(self, answer: Response) -> Response:
@@ -219,21 +234,6 @@ class _Event:
             return False
         statement = _statement(IS_THERE, self.table, "public")
         return not await self.running.readers["public"].rows(statement, (key,))
-
-    async def _neighbours(self, search: Search) -> list[Found]:
-        """What lies near it, in the asker's turn for cone searches."""
-        tables = neighbours.searched(self.running.published.tables)
-        lanes = self.running.lanes[self.audience]
-        turns = lanes.wide if search.field > WIDE else lanes.narrow
-        turn = await work.turn_of(self.request, turns, user_of(self.request))
-        try:
-            rows = await self.reader.rows(*search.statement(tables, self.audience))
-            public = None
-            if self.audience != "public":
-                public = await self.running.readers["public"].rows(*search.statement(tables, "public"))
-        finally:
-            turn.end()
-        return list(search.read(tables, rows, public))
 
     async def _alerts(self) -> list[Page]:
         """The alerts that this event was in, with all their revisions."""
@@ -380,7 +380,7 @@ def _position(place: Place | None) -> Page | None:
     }
 
 
-def _sky(settings: Settings, search: Search, found: Sequence[Found]) -> Page:
+def sky(settings: Settings, search: Search, found: Sequence[Found]) -> Page:
     """What lies near, for the page and its twin."""
     return {
         "radius": round(search.radius, 6),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 from lxml import etree
@@ -62,7 +63,30 @@ class View:
         return "".join(pieces)
 
 
-def draw(view: View, found: Sequence[Found], title: str) -> bytes:
+@dataclass(frozen=True, slots=True)
+class Area:
+    """A part of the picture that holds the direction with some probability.
+
+    Attributes:
+        title: what it is, in words.
+        kind: names of its styles.
+        radius: of a circle around the middle, degrees; or
+        path: its outline.
+    """
+
+    title: str
+    kind: str
+    radius: float = 0.0
+    path: str = ""
+
+
+def circles(place: Place) -> list[Area]:
+    """The error circles of an event; none without an error."""
+    sizes = [(share, place.radius(share)) for share in SHARES if place.sigma]
+    return [Area(f"{share:.0%} error circle", f"p{100 * share:.0f}", radius) for share, radius in sizes]
+
+
+def draw(view: View, areas: Sequence[Area], found: Sequence[Found], title: str) -> bytes:
     """The picture. Its colours are the pages' (static/style.css)."""
     root = tag.svg(
         tag.title(title),
@@ -77,18 +101,12 @@ def draw(view: View, found: Sequence[Found], title: str) -> bytes:
         inside.append(tag.path(d=path, **{"class": "grid"}))
     if plane := _galactic_plane(view):
         inside.append(tag.path(tag.title("Galactic plane"), d=plane, **{"class": "plane"}))
-    for share in SHARES:
-        if view.place.sigma:
-            size = f"{view.radius(view.place.radius(share)):.1f}"
-            inside.append(
-                tag.circle(
-                    tag.title(f"{share:.0%} error circle"),
-                    cx="0",
-                    cy="0",
-                    r=size,
-                    **{"class": f"error p{100 * share:.0f}"},
-                )
-            )
+    for area in areas:
+        kind, words = {"class": f"error {area.kind}"}, tag.title(area.title)
+        if area.path:
+            inside.append(tag.path(words, kind, d=area.path))
+        else:
+            inside.append(tag.circle(words, kind, cx="0", cy="0", r=f"{view.radius(area.radius):.1f}"))
     for one in (neighbour for table in found for neighbour in reversed(table.nearest)):
         inside.append(_mark(view, one))
     inside.append(tag.path(d="M-14 0H-4M4 0H14M0 -14V-4M0 4V14", **{"class": "centre"}))

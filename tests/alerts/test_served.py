@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import html5lib
@@ -12,10 +13,16 @@ import httpx
 import pytest
 from lxml import etree
 
+from km3vo.alerts import chosen, revision
 from km3vo.alerts.intake import Sender, accept
 from km3vo.alerts.messages import reader
+from km3vo.alerts.skymaps import files
+from km3vo.alerts.standard import StandardEvent
 from km3vo.alerts.tables import AlertTables
 from km3vo.database.logins import SERVICE, Database
+from km3vo.followup.places import Place
+from km3vo.web import alerts as alert_pages
+from km3vo.web.contours import Contours
 from tests.support import samples
 from tests.support.server import Server, serve
 
@@ -81,13 +88,22 @@ ALL = {"KM3-230213A", "KM3-230213B", "KM3-230213C", "KM3-230213R"}
         ("until=2024-01-01&ra=94&dec=-8&radius=1", {"KM3-230213A", "KM3-230213R"}),
         ("ra=94&dec=-8&radius=0.1", set()),
         ("far=1e-7", {"KM3-230213B", "KM3-230213C"}),
+        ("state=retraction", {"KM3-230213R"}),
+        ("pipeline=km3net_SN", {"KM3-230213C"}),
+        ("text=BETTER energy", {"KM3-230213A"}),
+        ("text=another", {"KM3-230213B"}),  # a source near it
+        ("ra=94&dec=-8", {"KM3-230213A", "KM3-230213R"}),  # whose circles hold the position
+        ("ra=94&dec=-12", set()),
+        ("page=2", set()),
     ],
 )
 def test_filters(alerting: Server, query: str, found: set[str]) -> None:
     assert names(alerting, query) == found
 
 
-@pytest.mark.parametrize("query", ["ra=1", "ra=x&dec=1&radius=1", "since=yesterday", "far=-1"])
+@pytest.mark.parametrize(
+    "query", ["ra=1", "radius=1", "ra=x&dec=1&radius=1", "since=yesterday", "far=-1", "state=x", "sort=x", "page=x"]
+)
 def test_wrong_filters(alerting: Server, query: str) -> None:
     assert get(alerting, f"/alerts?{query}").status_code == 400
 
@@ -97,6 +113,62 @@ def test_what_is_unusual_is_said_on_the_page(alerting: Server) -> None:
     assert "This is no observation" in get(alerting, "/alerts/TEST-KM3-230213A").text
     page = get(alerting, "/alerts/KM3-230213A").text
     assert "energy: 120000000.0 → 220000000.0" in page and "A better energy." in page
+
+
+def test_a1_order_and_pages(alerting: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    def listed(query: str) -> list[str]:
+        return [one["event_name"] for one in get(alerting, f"/alerts.json?{query}").json()["alerts"]]
+
+    assert listed("sort=name&way=asc") == sorted(ALL) and listed("sort=name") == sorted(ALL, reverse=True)
+    assert listed("sort=energy")[-1] == "KM3-230213C"  # which has none
+    monkeypatch.setattr(chosen, "EACH", 3)
+    monkeypatch.setattr(alert_pages, "EACH", 3)
+    assert listed("sort=name&way=asc&page=2") == ["KM3-230213R"]
+    first = get(alerting, "/alerts?sort=name&way=asc")
+    assert "4 alerts, page 1 of 2." in first.text and "sort=name&amp;way=asc&amp;page=2" in first.text
+    second = html5lib.parse(get(alerting, "/alerts?sort=name&way=asc&page=2").text, namespaceHTMLElements=False)
+    (row,) = second.findall(".//tbody/tr")
+    assert row.get("class") == "retracted" and row.findall("td")[1].findtext("strong") == "retracted"
+    assert len(row.findall("td")) == len(second.findall(".//thead/tr/th")) - 1
+
+
+def test_a3_the_page_shows_where_and_when(alerting: Server) -> None:
+    page = html5lib.parse(get(alerting, "/alerts/KM3-230213A?date=2026-01-15").text, namespaceHTMLElements=False)
+    titles = ["".join(one.itertext()) for one in page.iter() if str(one.tag).endswith("}title")]
+    assert {"50% of the probability", "68% of the probability", "90% of the probability"} <= set(titles)
+    links = {one.text: str(one.get("href")) for one in page.iter("a")}
+    assert links["GCN Circulars"] == "https://gcn.nasa.gov/circulars?query=KM3-230213A" and "SIMBAD" in links
+    columns = [one.text for one in page.findall(".//table")[-1].findall(".//th")]
+    assert str(columns[1]).startswith("Revision 1") and str(columns[2]).startswith("Revision 2")
+    assert "in the night of 2026-01-15" in "".join(page.itertext())
+    assert "it has the other sign" in "".join(page.itertext())
+    assert "the night of" not in get(alerting, "/alerts/KM3-230213C").text  # without a direction
+
+
+def test_a3_contours_have_the_area_of_the_map() -> None:
+    """In as many cells as a picture has room for; sources are in the contour that holds them."""
+    sent = samples.multiplet(tense="archival", time=OLD)
+    event = StandardEvent.model_validate(sent | {"events": []})
+    one = revision.first(event, event_name="KM3-230213B", received=datetime.now(UTC))
+    found = Contours().of(one, None)
+    of_map = files.of(one)
+    for contour in found:
+        assert contour.order is not None and len(contour.cells) <= 1501
+        cell = 41252.961 / 12 / 4**contour.order
+        assert abs(len(contour.cells) * cell - files.region(of_map, contour.level).sky_fraction * 41252.961) <= cell
+        assert len(contour.cells) * cell == pytest.approx(of_map.area_within(contour.level), rel=0.01)
+    place = Place(event.ra or 0, event.dec or 0)
+    assert [contour.holds(place, place.ra, place.dec) for contour in found] == [True, True, True]
+    assert [contour.holds(place, 10.0, 20.8) for contour in found] == [False, False, True]
+    assert found[0].radius < found[2].radius < 3
+
+
+def test_a6_the_feed_has_the_filters_of_the_list(alerting: Server) -> None:
+    link = html5lib.parse(get(alerting, "/alerts?state=update").text, namespaceHTMLElements=False)
+    (feed,) = [one.get("href") for one in link.iter("link") if one.get("type") == "application/atom+xml"]
+    assert str(feed).endswith("?state=update")
+    entries = etree.fromstring(httpx.get(str(feed)).content).findall("{http://www.w3.org/2005/Atom}entry")
+    assert len(entries) == 1
 
 
 def test_documents(alerting: Server, gcn: Callable[[Any], list[str]], xsd: Callable[[bytes, str], list[str]]) -> None:

@@ -44,9 +44,11 @@ def events(registered: Server, published: Database) -> dict[str, str]:
             samples.km3_230213a() | {"alert_id": "own", "event_name": "KM3-230213Q"},
             samples.km3_230213a() | {"alert_id": "own", "event_name": "KM3-230213Q", "type": "update", "energy": 2.2e8},
             samples.retraction(alert_id="own", tense="archival", pipeline="arca_UHE"),
+            samples.km3_230213a() | {"alert_id": "off", "event_name": "KM3-230213V"},
         ):
             if "events" in message:
-                message["events"] = [message["events"][0] | {"id": found["public"]}]
+                id = found["hidden" if message["alert_id"] == "off" else "public"]
+                message["events"] = [message["events"][0] | {"id": id}]
             accept(
                 service, json.dumps(message).encode(), Sender("tests"), outgoing=registered.app.state.service.outgoing
             )
@@ -251,6 +253,17 @@ def test_e10_alerts_that_it_made(registered: Server, events: dict[str, str]) -> 
     assert alert["revisions"][1]["changed"]["energy"] == [120000000.0, 220000000.0]
     assert page.text.index("<strong>Retracted.</strong>") < page.text.index('class="lead"')
     assert "/alerts/KM3-230213Q/2.json" in page.text and alert["revisions"][2]["delay"] > 0
+
+
+def test_a5_the_event_of_an_alert_appears_when_one_may_see_it(registered: Server, events: dict[str, str]) -> None:
+    for name, id, seen in (("KM3-230213V", "hidden", False), ("KM3-230213Q", "public", True)):
+        address = f"{registered.url}/alerts/{name}"
+        public = httpx.get(address, headers=BROWSER, timeout=60)
+        own = httpx.get(address, headers=BROWSER | member(registered, "ada"), timeout=60)
+        html5lib.HTMLParser(strict=True).parse(own.text)
+        assert (f"/events/km3net/events/{events[id]}" in public.text) == ("In lists of events" in public.text) == seen
+        assert f"/events/km3net/events/{events[id]}" in own.text
+        assert own.headers["cache-control"] == "private, no-store"
 
 
 def test_where_an_identifier_leads(registered: Server, events: dict[str, str], strange: list[str]) -> None:

@@ -15,7 +15,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from km3vo.alerts import attached, heartbeat, profile
+from km3vo.alerts import attached, chosen, heartbeat, profile
 from km3vo.alerts.documents import FORMS, Documents
 from km3vo.alerts.intake import Accepted, EarlyError, Held, Sender, accept, check_size
 from km3vo.alerts.messages import atom, places
@@ -101,9 +101,10 @@ def router(running: Service) -> APIRouter:
     async def schema(request: Request) -> Response:
         return respond(request, json.dumps(profile.schema(), indent=1).encode(), "application/schema+json")
 
-    @routes.get("/alerts/feed.atom", summary="The newest alerts as an Atom feed; test=1 for tests too")
+    @routes.get("/alerts/feed.atom", summary="The newest alerts as an Atom feed, with the filters of the list")
     async def feed(request: Request) -> Response:
-        found = await running.alerts.newest(FEED, test=wants_tests(request))
+        wanted = chosen.read(request.query_params)
+        found = wanted.of(await running.alerts.newest(FEED, test=wants_tests(request)))
         entries = [(record.said, record.published) for record in found]
         return respond(
             request, atom.feed(entries, settings, address=asked_url(request, settings)), "application/atom+xml"

@@ -168,15 +168,25 @@ ROUTES: dict[str, Asked] = {
         "/download/lab/{}",
         [f"{name}/{number}" for name in TABLES for number in ("1.csv", "1.parquet", "2.csv", "9.fits")],
     ),
-    "/alerts": {"/alerts": ({}, {"test": "1"}, {"ra": "94", "dec": "-8", "radius": "5"}, {"since": "x"})},
+    "/alerts": {
+        "/alerts": (
+            {},
+            {"test": "1"},
+            {"ra": "94", "dec": "-8"},
+            {"text": "muon", "sort": "far", "page": "1"},
+            {"since": "x"},
+        )
+    },
     "/alerts.json": {"/alerts.json": ({}, {"test": "1"})},
     "/alerts/heartbeat": {"/alerts/heartbeat": NOTHING},
     "/alerts/schema.json": {"/alerts/schema.json": NOTHING},
-    "/alerts/feed.atom": {"/alerts/feed.atom": ({}, {"test": "1"})},
+    "/alerts/feed.atom": {"/alerts/feed.atom": ({}, {"test": "1"}, {"state": "update"})},
     "/alerts/stream": {
         "/alerts/stream": ({"follow": "0", "last": "0"}, {"follow": "0", "last": "0", "test": "1"}, {"last": "x"})
     },
-    "/alerts/{alert}": {f"/alerts/{name}": NOTHING for name in (*ALERTS, *(f"{ALERTS[0]}.{form}" for form in FORMS))},
+    "/alerts/{alert}": {
+        f"/alerts/{name}": (EVENING,) for name in (*ALERTS, *(f"{ALERTS[0]}.{form}" for form in FORMS))
+    },
     "/alerts/{alert}/{revision}": {
         f"/alerts/{ALERTS[0]}/{number}.{form}": ({}, {"version": "2.1"}) for number in (1, 2, 3) for form in FORMS
     },
