@@ -18,7 +18,7 @@ up: system $(stamp)
 
 ## test: everything that CI runs: style, types, imports, all tests, and how much of the code they reach
 test: system-test lint node_modules
-	@$(bin)/pytest -n 2 --dist loadfile --cov --cov-report= || { echo "What failed, once more by itself:"; \
+	@$(bin)/pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report= || { echo "What failed, once more by itself:"; \
 		$(bin)/pytest -n 0 --last-failed --last-failed-no-failures none --no-cov && $(bin)/coverage report --format=total; }
 
 ## check: the same in under a minute, without the slow tests and the clients

@@ -22,7 +22,7 @@ from km3vo.cluster.embedded import Cluster
 from km3vo.database.logins import OWNER, Database
 from km3vo.embargo import roles
 from tests.support.databases import TEMPLATE, database_of, drop, make_published, make_template
-from tests.support.folders import shared
+from tests.support.folders import ROOT, shared
 from tests.support.registry import Registry, tell
 from tests.support.samples import send_alerts
 from tests.support.server import Server, serve
@@ -50,6 +50,33 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ.setdefault("KM3VO_HOME", f"{os.environ[FOLDER]}{HOME}")  # for settings that name no home
     # Servers of tests make no maps beside what is tested.
     os.environ.setdefault("KM3VO_SKYMAP_SECONDS", "0")
+
+
+# Files of some minutes, the longest first. Begun last, one would keep a worker busy while the other has nothing to do.
+LONGEST = (
+    "embargo/test_while_both_answer.py",
+    "embargo/test_crowd.py",
+    "embargo/test_noninterference.py",
+    "tap/test_jobs_survive.py",
+    "correlation/test_examples.py",
+    "registry/test_downloads.py",
+    "tap/test_fuzz.py",
+    "embargo/test_timing.py",
+    "clients/test_votlint.py",
+    "registry/test_check.py",
+    "alerts/test_kill.py",
+    "embargo/test_kill.py",
+    "web/test_session.py",
+    "test_site.py",
+    "package/test_wheel.py",
+    "registry/test_one_truth.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files: workers take files in this order (`--no-loadscope-reorder`)."""
+    places = {ROOT / "tests" / name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
