@@ -20,7 +20,7 @@ from typing import Any
 
 log = logging.getLogger(__name__)
 
-SERVER_SECONDS = 20.0  # from the signal until the server has ended
+SERVER_SECONDS = 30.0  # from the signal until the server has ended
 DATABASE_SECONDS = 75.0  # until PostgreSQL has, which is stopped at once where it cannot in order (cluster/embedded.py)
 THREADS_SECONDS = 5.0  # until the threads that are left have
 AGAIN_SECONDS = 0.5
