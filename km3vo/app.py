@@ -58,6 +58,7 @@ from km3vo.web import (
     download,
     events,
     islands,
+    mappage,
     maps,
     pages,
     query,
@@ -216,7 +217,10 @@ def _routers(running: Service) -> list[APIRouter]:
     routers.append(uws.router(running, "/correlate", correlate.KIND, correlate.expected))
     protocols = (health, login, oai, coverage, download, datalink, stream, alerts)
     people = (browsers, alert_pages, configurations, correlations, events, maps, responses, query, islands)
-    return [*routers, *(module.router(running) for module in (*protocols, *people, visibility, search, pages, api))]
+    return [
+        *routers,
+        *(module.router(running) for module in (*protocols, *people, mappage, visibility, search, pages, api)),
+    ]
 
 
 def shares(settings: Settings) -> list[Share]:

@@ -59,7 +59,7 @@ def router(running: Service) -> APIRouter:
 
     def listed() -> list[dict[str, Any]]:
         tables = publicmaps.mapped(running.published.tables)
-        return [_described(running, table) for table in tables]
+        return [describe_map(running, table) for table in tables]
 
     @routes.get("/skymaps", summary="Maps of significance of the event lists", response_class=Response)
     async def page(request: Request) -> Response:
@@ -118,16 +118,20 @@ def _properties(settings: Settings, table: Table, place: Path, content: bytes) -
     return "".join(f"{name} = {value}\n" for name, value in lines.items()).encode() + content
 
 
-def _described(running: Service, table: Table) -> dict[str, Any]:
+def describe_map(running: Service, table: Table) -> dict[str, Any]:
     """What is said of a table's map; "made" is None while there is none."""
     place = publicmaps.folder(running.settings.skymaps, table)
     base = f"{running.settings.base_url}/skymaps/{table.schema}/{table.name}"
-    told: dict[str, Any] | None = json.loads((place / "map.json").read_text()) if place else None
+    told: dict[str, Any] | None = None
+    if place:
+        made = datetime.fromtimestamp(place.stat().st_mtime, UTC)
+        told = json.loads((place / "map.json").read_text()) | {"date": f"{made:%Y-%m-%d}"}
     return {
         "table": table.qualified,
         "title": table.title,
         "simulated": table.simulated,
         "url": f"{running.settings.base_url}/browse/{table.schema}/{table.name}",
+        "page": f"{running.settings.base_url}/maps/{table.schema}/{table.name}",
         "picture": f"{base}.svg",
         "tiles": f"{running.settings.base_url}/hips/{table.schema}/{table.name}",
         "files": [{"url": f"{base}.{extension}", "title": title} for extension, title in TITLES.items()],

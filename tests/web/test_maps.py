@@ -12,9 +12,11 @@ import zlib
 from pathlib import Path
 from types import SimpleNamespace
 
+import html5lib
 import httpx
 import numpy as np
 import pytest
+from astropy import units
 from astropy.io import fits
 from astropy.io.votable import parse_single_table
 from astropy_healpix import HEALPix, healpy
@@ -25,8 +27,10 @@ from mocpy import MOC
 from km3vo.commands.main import main
 from km3vo.correlation import mapfiles, picture, process, publicmaps
 from km3vo.database.logins import Database
-from km3vo.web import maps
+from km3vo.web import maps, mapviews
 from km3vo.web.configurations import asking
+from tests.support.axe import violations
+from tests.support.chromium import Page, look, needs_chromium
 from tests.support.server import Server
 
 LIST = "ant20_01/main"
@@ -68,6 +72,71 @@ def test_the_maps_of_public_lists(registered: Server, monkeypatch: pytest.Monkey
     again = httpx.get(f"{registered.url}/skymaps/{LIST}.fits", headers={"If-None-Match": told["fits"].headers["etag"]})
     assert again.status_code == 304
     assert httpx.get(f"{registered.url}/skymaps/{LIST}.exe").status_code == 404
+
+
+def test_x1_the_page_reads_the_values_of_the_map(registered: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of the FITS file, at a thousand directions and where somebody clicks."""
+    made(registered, monkeypatch)
+    address = f"{registered.url}/maps/{LIST}"
+    with fits.open(io.BytesIO(httpx.get(f"{registered.url}/skymaps/{LIST}.fits").content)) as opened:
+        values = np.array(opened[1].data["LOG10P"])
+    folder = publicmaps.folder(
+        registered.settings.skymaps, registered.app.state.service.published.table("ant20_01.main")
+    )
+    assert folder is not None
+    known, random = mapviews.of_file(folder / "map.fits"), np.random.default_rng(3)
+    ra, dec = random.uniform(0, 360, 1000), np.degrees(np.arcsin(random.uniform(-1, 1, 1000)))
+    wanted = values[HEALPix(16, order="nested").lonlat_to_healpix(ra * units.deg, dec * units.deg)]
+    np.testing.assert_array_equal(known.values[known.pixel(ra, dec)], wanted)
+    for number in np.flatnonzero(np.isfinite(wanted))[:3].tolist():
+        at = httpx.get(f"{address}.json", params={"ra": ra[number], "dec": dec[number]}).json()["at"]
+        assert at["value"] == wanted[number] and at["statistic"] is not None
+        assert httpx.get(registered.url + at["search"], follow_redirects=True, timeout=60).status_code == 200
+    middle = httpx.get(address, params={"at.x": "320", "at.y": "160", "projection": "mollweide"}).text
+    assert "At RA 180.0000°, Dec +0.0000°" in middle and "<strong>Pre-trial.</strong>" in middle
+    assert "At RA" not in httpx.get(address, params={"at.x": "1", "at.y": "1"}).text
+    galactic = httpx.get(f"{address}.json", params={"at.x": "320", "at.y": "160", "frame": "galactic"}).json()["at"]
+    assert (galactic["ra"], galactic["dec"]) == pytest.approx((266.405, -28.936), abs=0.01)
+    html5lib.HTMLParser(strict=True).parse(middle)
+    for query in ("", "?of=density", "?projection=zoom&lon=10&lat=80&reach=5&frame=galactic"):
+        assert opened_size(httpx.get(f"{address}.png{query}").content) in ((1280, 640), (1280, 1280))
+        html5lib.HTMLParser(strict=True).parse(httpx.get(address + query).text)
+    for wrong in ("of=x", "projection=x", "lon=400", "ra=1", "ra=1&dec=x", "at.x=y"):
+        assert httpx.get(f"{address}?{wrong}").status_code == 400, wrong
+    assert httpx.get(f"{registered.url}/maps/cat/gamma_cat").status_code == 404
+
+
+def test_x2_how_it_was_made(registered: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    made(registered, monkeypatch)
+    page = httpx.get(f"{registered.url}/maps/{LIST}")
+    for words in ("300 public rows", "likelihood", "seed", "km3vo ", "Hottest hundredth (MOC)", "HEALPix FITS"):
+        assert words in page.text, words
+    told = httpx.get(f"{registered.url}/maps/{LIST}.json").json()
+    assert all(httpx.get(file["url"]).status_code == 200 for file in told["files"])
+    moc = MOC.from_fits(io.BytesIO(httpx.get(f"{registered.url}/maps/{LIST}.hottest.moc.fits").content))
+    assert moc.sky_fraction == pytest.approx(0.01 * told["made"]["pixels"] / 3072, rel=0.05)
+
+
+@pytest.mark.client
+@needs_chromium
+def test_x1_the_value_under_the_pointer(registered: Server, browser: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    made(registered, monkeypatch)
+
+    async def visit(page: Page) -> None:
+        for width in (320, 1280):
+            await page.call(
+                "Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=width < 500
+            )
+            await page.open(f"{registered.url}/maps/{LIST}?ra=10&dec=-20")
+            assert await page.value("document.documentElement.scrollWidth") <= width
+            assert await violations(page) == []
+        place = "(box => [box.left + 320, box.top + 160])(document.querySelector('.sky').getBoundingClientRect())"
+        x, y = await page.value(place)
+        await page.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
+        await page.until("document.getElementById('value').textContent.startsWith('RA 180.')")
+        assert page.complaints == []
+
+    look(browser, visit)
 
 
 def test_a_map_is_made_anew_when_rows_have_moved_and_a_day_has_passed(
@@ -121,6 +190,12 @@ def test_tiles_hold_the_values_of_the_map(registered: Server, monkeypatch: pytes
     covered = httpx.get(f"{address}/Moc.fits").content
     assert covered == httpx.get(f"{registered.url}/skymaps/{LIST}.moc.fits").content
     assert httpx.get(f"{address}/Norder3/Allsky.png").status_code == 404
+
+
+def opened_size(content: bytes) -> tuple[int, int]:
+    """Width and height of a PNG."""
+    width, height = struct.unpack(">II", content[16:24])
+    return width, height
 
 
 def opened_png(content: bytes) -> np.ndarray:

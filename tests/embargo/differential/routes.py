@@ -125,6 +125,11 @@ ROUTES: dict[str, Asked] = {
     "/skymaps": {"/skymaps": NOTHING},
     "/skymaps.json": {"/skymaps.json": NOTHING},
     "/skymaps/{schema}/{file}": names("/skymaps/lab/{}.fits"),
+    "/maps/{schema}/{file}": names(
+        "/maps/lab/{}",
+        (*TABLES, *NO_TABLES, "events.json", "events.png", "events.hottest.moc.fits"),
+        ({"of": "density", "ra": "10", "dec": "20"}, {"at.x": "100", "at.y": "80"}),
+    ),
     "/response/{schema}/{file}": names("/response/lab/{}.fits"),
     "/hips/{schema}/{table}/{path:path}": names("/hips/lab/{}/properties"),
     "/": {"/": NOTHING},

@@ -67,4 +67,8 @@ def of_maps() -> list[Question]:
     """The addresses of the maps."""
     files = [f"/skymaps/lab/events.{extension}" for extension in mapfiles.FILES]
     tiles = [f"/hips/lab/events/{path}" for path in hips.FILES]
-    return [Question("GET", path) for path in (*MAP_PAGES, *files, *tiles)]
+    read = [f"/maps/lab/events{ending}" for ending in ("", ".json", ".png", ".hottest.moc.fits")]
+    return [
+        *(Question("GET", path) for path in (*MAP_PAGES, *files, *tiles)),
+        *(Question("GET", path, {"ra": "10", "dec": "20", "projection": "mollweide"}) for path in read),
+    ]
