@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,8 +19,10 @@ from tests.support.tap import ENDLESS, Client
 pytestmark = pytest.mark.slow
 
 
-def test_who_is_answered_when_the_server_stops(published: Database, tmp_path: Path) -> None:
-    """Running synchronous queries and those who waited for a job got 500."""
+def test_who_is_answered_when_the_server_stops(
+    published: Database, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Running synchronous queries and those who waited for a job got 500; uploads on their way looked like faults."""
     with ThreadPoolExecutor(8) as threads:
         with serve(published, tmp_path) as server:
             service = server.app.state.service
@@ -31,6 +34,8 @@ def test_who_is_answered_when_the_server_stops(published: Database, tmp_path: Pa
             lanes = service.lanes["public"]
             while lanes.long.held + lanes.long.waiting < 3 or not service.signals._waiting:
                 pass
+            upload = socket.create_connection(("127.0.0.1", server.settings.port))
+            upload.sendall(b"POST /tap/sync HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\nContent-Type: text/xml\r\n\r\n")
             at_work = server
         waited = waits.result()
         assert waited.status_code == 200 and b"EXECUTING" in waited.content
@@ -39,6 +44,9 @@ def test_who_is_answered_when_the_server_stops(published: Database, tmp_path: Pa
         assert all("the service is being restarted" in answer.text for answer in answers)
         assert all(answer.headers["retry-after"] for answer in answers)
         client.http.close()
+        assert upload.recv(100).startswith(b"HTTP/1.1 503 ")
+        upload.close()
+    assert "Exception in ASGI application" not in caplog.text
     with pytest.raises(httpx.TransportError):
         httpx.get(at_work.url)
 

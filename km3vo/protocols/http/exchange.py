@@ -74,8 +74,8 @@ class Exchanges:
         except ClientDisconnect:
             exchange.broken = "the client left"
         except asyncio.CancelledError:
-            await exchange.stop()
-            raise
+            if not await exchange.stop():
+                raise
         except Exception as error:
             await exchange.fail(error)
         finally:
@@ -134,12 +134,14 @@ class Exchange:
         await self.send({"type": "http.response.start", "status": status, "headers": headers})
         await self.send({"type": "http.response.body", "body": body})
 
-    async def stop(self) -> None:
-        """The server stops, and waits no longer for the answer."""
+    async def stop(self) -> bool:
+        """The server stops, and waits no longer for the answer. Whether there was time for one that says so."""
         self.broken = "the server stopped"
-        if not self._status:
-            error = StoppingError()
-            await self.refuse(error.status, str(error), error.headers)
+        if self._status:
+            return False
+        error = StoppingError()
+        await self.refuse(error.status, str(error), error.headers)
+        return True
 
     async def fail(self, error: Exception) -> None:
         """The application failed. Its words may quote values from the database, so the client gets none of them."""
