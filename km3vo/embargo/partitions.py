@@ -75,8 +75,9 @@ NOTE_STREAM = "INSERT INTO km3vo.stream (name, latency, described, qc) VALUES (%
 RENOTE_STREAM = "UPDATE km3vo.stream SET described = %s, qc = %s WHERE name = %s"
 CHANGE_LATENCY = "SELECT km3vo.set_latency(%s, %s::interval, 'changed in schemas/', %s)"
 
-# The login's own limit is for small statements: a batch that took longer would be tried for ever.
-LET_PROMOTE = "SET LOCAL statement_timeout = '30min'"
+# The login's own limit is for small statements: a batch that took longer would be tried for ever. Sorts of a batch
+# would go through files.
+LET_PROMOTE = "SET LOCAL statement_timeout = '30min'; SET LOCAL work_mem = '256MB'"
 PROMOTE = "SELECT moved, up_to, complete, busy FROM km3vo.promote(%s, %s, %s)"
 # One of a batch's events was held meanwhile, and was seen by the guard of the public partition or at the end: nothing
 # of the batch was done, and the next one leaves that event out.

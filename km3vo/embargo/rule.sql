@@ -49,7 +49,7 @@ END $$;
 -- The months and years of a duration, which are the calendar's.
 CREATE OR REPLACE FUNCTION km3vo.months(latency interval) RETURNS interval
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN make_interval(months => (extract(year FROM latency) * 12 + extract(month FROM latency))::integer);
+RETURN date_trunc('month', latency);
 
 -- When an observation becomes public; NULL is never. UTC throughout.
 -- Where the calendar has no such day (29 February + 1 year, 31 August + 6 months) PostgreSQL takes the last day of the
@@ -70,15 +70,16 @@ CREATE OR REPLACE FUNCTION km3vo.counted_from(observed timestamp, earlier_versio
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN isfinite(observed) THEN greatest(observed, earlier_version) ELSE observed END;
 
--- When an event becomes public by its latency and its own exception, if there is one.
--- greatest() and least() pass over NULL, so a hold on what is never public has to be told apart.
+-- When an event becomes public by its latency and its own exception, if there is one. What is never public stays so
+-- when it is held: timestamptz_larger knows NULL, and greatest() would pass over it.
+-- The natural time stands here once: PostgreSQL writes an expression that stands twice into a statement only if it is
+-- short, and else calls this function for each of a million rows, which took half of the time of a release.
 CREATE OR REPLACE FUNCTION km3vo.by_rule(natural_time timestamptz, exception_kind text, exception_time timestamptz)
 RETURNS timestamptz LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN CASE
-    WHEN exception_kind = 'early' THEN least(natural_time, exception_time)
-    WHEN exception_kind = 'hold' AND natural_time IS NOT NULL THEN greatest(natural_time, exception_time)
-    ELSE natural_time
-END;
+RETURN least(
+    timestamptz_larger(natural_time, CASE WHEN exception_kind = 'hold' THEN exception_time ELSE '-infinity' END),
+    CASE WHEN exception_kind = 'early' THEN exception_time END
+);
 
 CREATE OR REPLACE FUNCTION km3vo.due_by(
     observed timestamp, earlier_version timestamp, latency interval, exception_kind text, exception_time timestamptz

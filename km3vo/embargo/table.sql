@@ -29,14 +29,17 @@ END $$;
 -- have passed quality control. Looked at for all of them at once, when they are in and nobody else sees them yet.
 CREATE OR REPLACE FUNCTION {door}() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    -- A constant of the statement, so that its months are counted once and not for each row.
+    _latency interval := (SELECT latency FROM km3vo.stream WHERE name = {stream});
 BEGIN
     IF EXISTS (
-        SELECT FROM fresh JOIN km3vo.stream ON stream.name = {stream} LEFT JOIN km3vo.release_exception AS one
+        SELECT FROM fresh LEFT JOIN km3vo.release_exception AS one
             ON one.published = {published} AND one.event = fresh.{event}::text AND one.lifted_at IS NULL
         WHERE fresh._access = 'p' AND (
             fresh._qc <> 'passed' OR fresh._release_time IS NULL OR fresh._release_time > clock_timestamp()
             OR fresh._release_time IS DISTINCT FROM km3vo.due_by(
-                fresh.{time}, fresh._basis, stream.latency, one.kind, one.release_time))
+                fresh.{time}, fresh._basis, _latency, one.kind, one.release_time))
     ) THEN
         RAISE EXCEPTION 'embargo: this event of % is not public yet', {published} USING ERRCODE = 'KM001';
     END IF;

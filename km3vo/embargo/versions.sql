@@ -326,6 +326,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp 
 DECLARE
     known km3vo.versioned := km3vo.find_versioned(of_table);
     rule km3vo.embargoed;
+    stream km3vo.stream;
     version text := '1';
     counted text := 'NULL::timestamp';
     joins text := '';
@@ -346,28 +347,30 @@ BEGIN
     END IF;
     IF rule.published IS NOT NULL THEN
         PERFORM pg_advisory_xact_lock_shared(20301, km3vo.key(known.parent));
+        -- The rule cannot change any more. As constants of the statement, what can be computed of it is computed once.
+        SELECT * INTO stream FROM km3vo.stream AS one WHERE one.name = rule.stream;
         IF kept THEN
             counted := 'earlier._basis';
             joins := joins || format(' CROSS JOIN LATERAL (SELECT CASE WHEN next.counted_from > staged.%I'
                 ' THEN next.counted_from END AS _basis OFFSET 0) AS earlier', rule.time_column);
         END IF;
         joins := joins || format(
-            ' JOIN km3vo.stream ON stream.name = %L LEFT JOIN km3vo.release_exception AS one'
+            ' LEFT JOIN km3vo.release_exception AS one'
             ' ON one.published = %L AND one.event = staged.%I::text AND one.lifted_at IS NULL',
-            rule.stream, of_table, known.event_column);
+            of_table, known.event_column);
     END IF;
     EXECUTE format('INSERT INTO %1$s (%2$s, %3$s _load, _version) SELECT %4$s, %5$s $1[staged._file + 1], %6$s'
         ' FROM pg_temp.staging AS staged %7$s %8$s ORDER BY %9$s',
         coalesce(rule.hidden, known.parent), km3vo.columns_of(known.parent, '{}'),
         CASE WHEN rule.published IS NOT NULL THEN '_access, _qc, _basis, _release_time,' END,
         km3vo.staged(known.parent),
-        CASE WHEN rule.published IS NOT NULL THEN format('''e'', stream.qc, %2$s, km3vo.due_by('
-            'staged.%1$I, %2$s, stream.latency, one.kind, one.release_time),', rule.time_column, counted) END,
+        CASE WHEN rule.published IS NOT NULL THEN format('''e'', $2, %2$s, km3vo.due_by('
+            'staged.%1$I, %2$s, $3, one.kind, one.release_time),', rule.time_column, counted) END,
         version, joins,
         CASE WHEN to_regclass('pg_temp.replaced') IS NOT NULL THEN 'WHERE replaced.event IS NULL' END,
         CASE WHEN place IS NULL THEN 'staged._file, staged._line' ELSE
             format('healpix_nest(12, spoint(radians(staged.%I), radians(staged.%I)))', place[1], place[2]) END)
-        USING loads;
+        USING loads, stream.qc, stream.latency;
     GET DIAGNOSTICS taken = ROW_COUNT;
     IF rule.published IS NOT NULL THEN
         -- After the rows are in, when a promotion of the same event that ran meanwhile can be seen.

@@ -128,7 +128,7 @@ def loads_move_stamps(sides: Sides, patch: pytest.MonkeyPatch) -> None:
 
 def everything_is_due(sides: Sides, patch: pytest.MonkeyPatch) -> None:
     """Events become public with quality control, whatever their latency."""
-    alter(sides, "km3vo.by_rule", ("RETURN CASE", "RETURN CASE WHEN true THEN timestamptz '2000-01-01'"))
+    alter(sides, "km3vo.by_rule", ("RETURN LEAST(", "RETURN LEAST(timestamptz '2000-01-01', "))
     alter(sides, "km3vo.promote", ("- $4 + interval ''4 days''", "+ interval ''400 years''"))
 
 
