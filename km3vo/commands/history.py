@@ -18,8 +18,8 @@ def command(table: str, event: str | None) -> None:
 
     \b
     Examples:
-      km3vo history km3net.events
-      km3vo history km3net.events KM3-1
+      km3vo history km3net.offline
+      km3vo history km3net.offline KM3-1
     """
     from km3vo.database.logins import OWNER
     from km3vo.embargo import corrections

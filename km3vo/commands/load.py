@@ -83,12 +83,12 @@ def command(
 
     \b
     Examples:
-      km3vo load km3net.events my_events.csv
-      km3vo load km3net.events arca21.parquet orca18.csv.gz
-      km3vo load km3net.events --table EVENTS run12345.fits
-      km3vo load km3net.events 'arca21/run*.csv' --map E_reco=energy --unit E_reco=TeV --set detector=ARCA
-      curl -s https://example.org/events.vot | km3vo load km3net.events - --ignore "*"
-      km3vo load km3net.events run4711_v2.parquet --supersede --whole-runs --reason "reprocessing v2"
+      km3vo load km3net.offline my_events.csv
+      km3vo load km3net.offline arca21.parquet orca18.csv.gz
+      km3vo load km3net.offline --table EVENTS run12345.fits
+      km3vo load km3net.offline 'arca21/run*.csv' --map E_reco=energy --unit E_reco=TeV --set detector=ARCA
+      curl -s https://example.org/events.vot | km3vo load km3net.offline - --ignore "*"
+      km3vo load km3net.offline run4711_v2.parquet --supersede --whole-runs --reason "reprocessing v2"
     """
     from km3vo.commands import progress
     from km3vo.database.logins import INGEST, OWNER

@@ -62,7 +62,7 @@ def main() -> None:
     \b
     Start here:
       km3vo up                          make a database, load events, serve them
-      km3vo load km3net.events my.csv   add your own events
+      km3vo load km3net.offline my.csv  add your own events
       km3vo adql "SELECT ..."           see what a query becomes
       km3vo COMMAND --help              what a command does, with examples
 

@@ -22,8 +22,8 @@ def command(table: str, ids: str | None, change: int | None, reason: str, by: st
 
     \b
     Examples:
-      km3vo reinstate km3net.events --ids KM3-1,KM3-2 --reason "the time was right"
-      km3vo reinstate km3net.events --change 42 --reason "withdrawn by mistake"
+      km3vo reinstate km3net.offline --ids KM3-1,KM3-2 --reason "the time was right"
+      km3vo reinstate km3net.offline --change 42 --reason "withdrawn by mistake"
     """
     from km3vo.database.logins import OWNER
     from km3vo.embargo import corrections

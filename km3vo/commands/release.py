@@ -33,7 +33,7 @@ def command() -> None:
     What one asks and decides:
       km3vo release status
       km3vo release plan --days 90
-      km3vo release hold km3net.events 20270301T1234 --reason "to be looked at"
+      km3vo release hold km3net.offline 20270301T1234 --reason "to be looked at"
       km3vo release log
     """
 
@@ -175,8 +175,8 @@ def hold_(table: str, event: str, until: datetime | None, reason: str, by: str) 
 
     \b
     Examples:
-      km3vo release hold km3net.events 20270301T1234 --reason "to be looked at"
-      km3vo release hold km3net.events 20270301T1234 --until 2030-01-01 --reason "paper in preparation"
+      km3vo release hold km3net.offline 20270301T1234 --reason "to be looked at"
+      km3vo release hold km3net.offline 20270301T1234 --until 2030-01-01 --reason "paper in preparation"
     """
     from km3vo.embargo import decisions
 
@@ -195,8 +195,8 @@ def early_(table: str, event: str, at: datetime | None, reason: str, by: str) ->
 
     \b
     Examples:
-      km3vo release early km3net.events 20270301T1234 --reason "paper published"
-      km3vo release early km3net.events 20270301T1234 --at 2027-06-01T12:00 --reason "press release"
+      km3vo release early km3net.offline 20270301T1234 --reason "paper published"
+      km3vo release early km3net.offline 20270301T1234 --at 2027-06-01T12:00 --reason "press release"
     """
     from km3vo.embargo import decisions
 
@@ -216,7 +216,7 @@ def lift_(table: str, event: str, reason: str, by: str) -> None:
 
     \b
     Example:
-      km3vo release lift km3net.events 20270301T1234 --reason "reconstruction was right"
+      km3vo release lift km3net.offline 20270301T1234 --reason "reconstruction was right"
     """
     from km3vo.embargo import decisions
 
@@ -238,8 +238,8 @@ def latency_(stream: str, latency: str, reason: str, by: str) -> None:
 
     \b
     Examples:
-      km3vo release latency offline P18M --reason "decision of the Institute Board"
-      km3vo release latency offline never --reason "until the calibration is done again"
+      km3vo release latency measured P18M --reason "decision of the Institute Board"
+      km3vo release latency measured never --reason "until the calibration is done again"
     """
     from km3vo.catalog import metadata
     from km3vo.database.logins import OWNER
@@ -272,9 +272,9 @@ def qc_(
 
     \b
     Examples:
-      km3vo release qc km3net.events passed --all-pending --reason "run list of March"
-      km3vo release qc km3net.events passed --run ARCA/4711 --reason "run list of March"
-      km3vo release qc km3net.events failed - --reason "sparking module" < identifiers.txt
+      km3vo release qc km3net.offline passed --all-pending --reason "run list of March"
+      km3vo release qc km3net.offline passed --run ARCA/4711 --reason "run list of March"
+      km3vo release qc km3net.offline failed - --reason "sparking module" < identifiers.txt
     """
     from km3vo.embargo import decisions
     from km3vo.embargo.versions import parts_of_run

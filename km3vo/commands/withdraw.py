@@ -43,10 +43,10 @@ def command(
 
     \b
     Examples:
-      km3vo withdraw km3net.events --run ARCA/4711 --reason "sparking module"
-      km3vo withdraw km3net.events --ids KM3-1,KM3-2 --public --reason "wrong time"
-      km3vo withdraw km3net.events --load 271828 --reason "wrong calibration"
-      km3vo withdraw km3net.events --select "SELECT event_id FROM km3net.events WHERE quality < 0" --reason "cut"
+      km3vo withdraw km3net.offline --run ARCA/4711 --reason "sparking module"
+      km3vo withdraw km3net.offline --ids KM3-1,KM3-2 --public --reason "wrong time"
+      km3vo withdraw km3net.offline --load 271828 --reason "wrong calibration"
+      km3vo withdraw km3net.offline --select "SELECT event_id FROM km3net.offline WHERE quality < 0" --reason "cut"
     """
     from km3vo.database.logins import OWNER
     from km3vo.embargo import corrections

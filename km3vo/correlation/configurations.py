@@ -50,11 +50,14 @@ class Configuration:
 
 
 def lists(catalog: Catalog) -> Iterator[tuple[Table, Table | None]]:
-    """The event lists with configurations, each with the table of its runs: `runs` in the same schema, if published."""
+    """The event lists with configurations, each with the table of its runs in the same schema, if one is published.
+
+    Simulated runs are not those of measured events.
+    """
     for table in catalog.tables:
         if table.position and table.observation and setup(table) is not None:
-            runs = (one for one in catalog.tables if one.schema == table.schema and one.intervals)
-            yield table, next(runs, None)
+            beside = (one for one in catalog.tables if one.schema == table.schema and one.intervals)
+            yield table, next((runs for runs in beside if table.simulated or not runs.simulated), None)
 
 
 def setup(table: Table) -> Column | None:

@@ -104,7 +104,9 @@ def refresh(running: Service) -> None:
     for row in _rows(running, "public", until):
         # Names of columns that ADQL keeps for itself are others in the tables.
         row |= {name: _moment(row[ours]) for ours, name in (("first", "start_time"), ("last", "stop_time"))}
-        rows.setdefault(row["table_name"].partition(".")[0], []).append(row)
+        of = running.published.table(row["table_name"])
+        if of.schema in tables and (of.simulated or not tables[of.schema].simulated):
+            rows.setdefault(of.schema, []).append(row)
     with running.database.connect(SERVICE) as own:
         for schema, table in tables.items():
             kept.replace(own, table, rows.get(schema, []))

@@ -234,7 +234,7 @@ def test_ours_are_described_completely() -> None:
     """What clients, registries and readers look for is there for each table that is published."""
     tables = read_catalog(SCHEMAS).tables
     lists = {table.qualified for table in tables if table.observation}
-    assert lists == {"ant20_01.main", "antares.data", "icecube.ps3yr", "km3net.events"}
+    assert lists == {"ant20_01.main", "antares.data", "icecube.ps3yr", "km3net.events", "km3net.offline"}
     for table in tables:
         assert table.citation.text or table.kept_by_service
         if table.observation:  # an event list

@@ -31,7 +31,7 @@ def rows(registered: Server) -> dict[str, pyvo.dal.Record]:
 
 def test_each_event_list_is_a_product(rows: dict[str, pyvo.dal.Record], registered: Server) -> None:
     tables = registered.app.state.service.published.tables
-    assert set(rows) == {table.qualified for table in tables if table.observation}
+    assert set(rows) == {table.qualified for table in tables if table.observation} - {"km3net.offline"}  # has no rows
     for name, row in rows.items():
         assert row["obs_publisher_did"] == f"ivo://km3net.org/{name.replace('.', '/')}"
         assert (row["dataproduct_type"], row["dataproduct_subtype"]) == ("event", "event-list")
