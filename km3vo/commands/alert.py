@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from km3vo.commands import held
-from km3vo.commands.opening import WHEN, catalog, decision, opened, utc, when
+from km3vo.commands.opening import WHEN, WRITTEN, catalog, decision, opened, utc, when
 from km3vo.errors import SetupError
 from km3vo.terminal import quoted, tell, tell_lines
 
@@ -59,7 +59,7 @@ def check_(file: Path) -> None:
 @click.option("--dry-run", is_flag=True, help="Keep and send nothing; show the notice that would go out.")
 @click.option("--offline-approved", is_flag=True, help="You approve an update made from offline data; needs --reason.")
 @click.option("--reason", default="", help="Why it is approved; it goes into the log.")
-@click.option("--by", default=getpass.getuser, show_default="your account", help="Who sends it.")
+@click.option("--by", type=WRITTEN, default=getpass.getuser, show_default="your account", help="Who sends it.")
 def send_(file: Path, skymap: Path | None, dry_run: bool, offline_approved: bool, reason: str, by: str) -> None:
     """Send the standard event in FILE. It is public at once.
 
@@ -230,7 +230,7 @@ def log_(name: str | None, number: int) -> None:
 @click.option("--to", help="Another topic, address or URL than the channel's own.")
 @click.option("--yes-public", is_flag=True, help="Also current alerts older than an hour, to the channel's own place.")
 @click.option("--dry-run", is_flag=True, help="Only tell what would be sent.")
-@click.option("--by", default=getpass.getuser, show_default="your account", help="Who sends it.")
+@click.option("--by", type=WRITTEN, default=getpass.getuser, show_default="your account", help="Who sends it.")
 def replay_(
     name: str,
     alert: str | None,
@@ -281,7 +281,7 @@ def replay_(
 @command.command("drill")
 @click.option("--seconds", default=60, show_default=True, type=click.IntRange(1), help="How long to wait.")
 @click.option("--dry-run", is_flag=True, help="Keep and send nothing; show the notice that would go out.")
-@click.option("--by", default=getpass.getuser, show_default="your account", help="Who sends it.")
+@click.option("--by", type=WRITTEN, default=getpass.getuser, show_default="your account", help="Who sends it.")
 def drill_(seconds: int, dry_run: bool, by: str) -> None:
     """Send a test through every channel, and tell how long each took.
 

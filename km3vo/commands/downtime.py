@@ -7,7 +7,7 @@ from datetime import datetime
 
 import click
 
-from km3vo.commands.opening import WHEN, opened, utc, when
+from km3vo.commands.opening import WHEN, WRITTEN, opened, utc, when
 from km3vo.errors import SetupError
 from km3vo.terminal import quoted, tell
 
@@ -16,7 +16,7 @@ from km3vo.terminal import quoted, tell
 @click.option("--from", "begins", type=WHEN, help="When it begins, UTC.")
 @click.option("--to", "ends", type=WHEN, help="When it ends, UTC.")
 @click.option("--note", help="What happens, for whoever uses the service.")
-@click.option("--by", default=getpass.getuser, show_default="your account", help="Who announces it.")
+@click.option("--by", type=WRITTEN, default=getpass.getuser, show_default="your account", help="Who announces it.")
 @click.option("--withdraw", type=click.IntRange(1), metavar="NUMBER", help="Take an announcement back.")
 def command(begins: datetime | None, ends: datetime | None, note: str | None, by: str, withdraw: int | None) -> None:
     """Announce a downtime, list what is announced, or withdraw it.

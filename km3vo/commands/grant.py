@@ -7,7 +7,7 @@ from datetime import datetime
 
 import click
 
-from km3vo.commands.opening import WHEN, embargoed, opened, utc, when
+from km3vo.commands.opening import WHEN, WRITTEN, embargoed, opened, utc, when
 from km3vo.terminal import quoted, tell
 
 
@@ -28,13 +28,13 @@ def command() -> None:
 
 
 @command.command("add")
-@click.argument("observer")
+@click.argument("observer", type=WRITTEN)
 @click.argument("table")
 @click.option("--until", required=True, type=WHEN, help="When the grant ends, UTC.")
 @click.option("--observed-from", type=WHEN, help="Events observed from this time on, UTC.")
 @click.option("--observed-to", type=WHEN, help="Events observed before this time, UTC.")
-@click.option("--reason", required=True, help="Why; it is kept with the grant.")
-@click.option("--by", default=getpass.getuser, show_default="your account", help="Who decided.")
+@click.option("--reason", type=WRITTEN, required=True, help="Why; it is kept with the grant.")
+@click.option("--by", type=WRITTEN, default=getpass.getuser, show_default="your account", help="Who decided.")
 def add_(
     observer: str,
     table: str,

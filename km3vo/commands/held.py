@@ -6,7 +6,7 @@ import getpass
 
 import click
 
-from km3vo.commands.opening import catalog, decision, opened, when
+from km3vo.commands.opening import WRITTEN, catalog, decision, opened, when
 from km3vo.errors import NotFoundError
 from km3vo.terminal import quoted, tell
 
@@ -31,7 +31,7 @@ def held() -> None:
 
 @click.command("confirm")
 @click.argument("alert_id")
-@click.option("--by", default=getpass.getuser, show_default="your account", help="Who decided.")
+@click.option("--by", type=WRITTEN, default=getpass.getuser, show_default="your account", help="Who decided.")
 def confirm(alert_id: str, by: str) -> None:
     """Publish the alert ALERT_ID that waits, and its revisions that do.
 
@@ -109,7 +109,7 @@ def pause(pipeline: str, reason: str, by: str) -> None:
 
 @click.command("resume")
 @click.option("--pipeline", default="", help="The pipeline that was paused; all of them unless given.")
-@click.option("--by", default=getpass.getuser, show_default="your account", help="Who decided.")
+@click.option("--by", type=WRITTEN, default=getpass.getuser, show_default="your account", help="Who decided.")
 def resume(pipeline: str, by: str) -> None:
     """End a pause. What waits already goes on waiting until it is confirmed or dropped.
 

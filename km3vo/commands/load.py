@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from km3vo.commands import opening
-from km3vo.commands.opening import WHEN, opened, published
+from km3vo.commands.opening import WHEN, WRITTEN, opened, published
 from km3vo.errors import SetupError
 from km3vo.terminal import tell
 
@@ -45,8 +45,8 @@ MJD = datetime(1858, 11, 17, tzinfo=UTC)
 @click.option("--whole-runs", is_flag=True, help="Events of the files' runs that the files do not have go.")
 @click.option("--period", nargs=2, type=WHEN, metavar="FROM TO", help="So do events of this period (UTC).")
 @click.option("--public", is_flag=True, help="Events that are public may change, and go.")
-@click.option("--reason", help="Why events are superseded; it goes into the log.")
-@click.option("--by", default=getpass.getuser, show_default="your account", help="Who loads.")
+@click.option("--reason", type=WRITTEN, help="Why events are superseded; it goes into the log.")
+@click.option("--by", type=WRITTEN, default=getpass.getuser, show_default="your account", help="Who loads.")
 def command(
     table: str,
     files: tuple[str, ...],

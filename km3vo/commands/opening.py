@@ -21,6 +21,20 @@ if TYPE_CHECKING:
     from km3vo.database.logins import Database
     from km3vo.settings import Settings
 
+
+class _Written(click.ParamType[str]):
+    """A text that is not empty, as that of a variable that was not set would be."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The text without blanks around it."""
+        if not (text := str(value).strip()):
+            self.fail("it is empty", param, ctx)
+        return text
+
+
+WRITTEN = _Written()
 WHEN = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"])
 FOLDER = click.Path(file_okay=False, path_type=Path)
 _DURATION = re.compile(r"(\d{1,5})([dhm])")
@@ -100,8 +114,10 @@ def embargoed(settings: Settings, name: str | None = None) -> list[Table]:
 
 def decision(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options of a decision: why, and whose it is."""
-    command = click.option("--by", default=getpass.getuser, show_default="your account", help="Who decided.")(command)
-    return click.option("--reason", required=True, help="Why; it goes into the log.")(command)
+    command = click.option(
+        "--by", type=WRITTEN, default=getpass.getuser, show_default="your account", help="Who decided."
+    )(command)
+    return click.option("--reason", type=WRITTEN, required=True, help="Why; it goes into the log.")(command)
 
 
 def can_be_asked() -> bool:

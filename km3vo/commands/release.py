@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from km3vo.commands.opening import WHEN, decision, embargoed, opened, utc, when
+from km3vo.commands.opening import WHEN, WRITTEN, decision, embargoed, opened, utc, when
 from km3vo.errors import SetupError
 from km3vo.terminal import quoted, tell
 
@@ -40,7 +40,9 @@ def command() -> None:
 
 @command.command("run")
 @click.option("--clock-checked", is_flag=True, help="You looked at the clock of the database, and it is right.")
-@click.option("--by", default=getpass.getuser, show_default="your account", help="Who looked at the clock.")
+@click.option(
+    "--by", type=WRITTEN, default=getpass.getuser, show_default="your account", help="Who looked at the clock."
+)
 def run_(clock_checked: bool, by: str) -> None:
     """Release what is due, now. The running service does so by itself, in daily batches (KM3VO_RELEASE_HOURS).
 
@@ -167,7 +169,7 @@ def _told(there: bool) -> str:
 
 @command.command("hold")
 @click.argument("table")
-@click.argument("event")
+@click.argument("event", type=WRITTEN)
 @click.option("--until", type=WHEN, help="UTC; without it, until the hold is lifted.")
 @decision
 def hold_(table: str, event: str, until: datetime | None, reason: str, by: str) -> None:
@@ -187,7 +189,7 @@ def hold_(table: str, event: str, until: datetime | None, reason: str, by: str) 
 
 @command.command("early")
 @click.argument("table")
-@click.argument("event")
+@click.argument("event", type=WRITTEN)
 @click.option("--at", type=WHEN, help="UTC; without it, within a minute.")
 @decision
 def early_(table: str, event: str, at: datetime | None, reason: str, by: str) -> None:
@@ -207,7 +209,7 @@ def early_(table: str, event: str, at: datetime | None, reason: str, by: str) ->
 
 @command.command("lift")
 @click.argument("table")
-@click.argument("event")
+@click.argument("event", type=WRITTEN)
 @decision
 def lift_(table: str, event: str, reason: str, by: str) -> None:
     """End the hold or early release of one EVENT of TABLE.
@@ -259,7 +261,7 @@ def latency_(stream: str, latency: str, reason: str, by: str) -> None:
 @command.command("qc")
 @click.argument("table")
 @click.argument("verdict", type=click.Choice(["passed", "failed", "pending"]))
-@click.argument("events", nargs=-1)
+@click.argument("events", type=WRITTEN, nargs=-1)
 @click.option("--all-pending", is_flag=True, help="All events that wait for quality control.")
 @click.option("--run", metavar="[DETECTOR/]RUN", help="All events of a run that are not public yet.")
 @decision

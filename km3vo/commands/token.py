@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from km3vo.commands.opening import duration, opened, when
+from km3vo.commands.opening import WRITTEN, duration, opened, when
 from km3vo.errors import NotFoundError, SetupError
 from km3vo.terminal import quoted, tell
 
@@ -32,7 +32,7 @@ def command() -> None:
 
 
 @command.command("create")
-@click.argument("owner")
+@click.argument("owner", type=WRITTEN)
 @click.option("--observer", is_flag=True, help="The owner is no member and sees what `km3vo grant` grants.")
 @click.option(
     "--scope",
@@ -44,7 +44,7 @@ def command() -> None:
 @click.option("--pipeline", "pipelines", multiple=True, help="Send alerts of this pipeline alone; may be repeated.")
 @click.option("--expires", default="90d", show_default=True, help="90d, 12h or 30m from now.")
 @click.option("--label", default="", help="What it is for.")
-@click.option("--by", default=getpass.getuser, show_default="your account", help="Who makes it.")
+@click.option("--by", type=WRITTEN, default=getpass.getuser, show_default="your account", help="Who makes it.")
 def create_(
     owner: str,
     observer: bool,
@@ -115,7 +115,7 @@ def _use(token: Token) -> str:
 
 @command.command("revoke")
 @click.argument("number", type=int, required=False)
-@click.option("--owner", help="All tokens and sessions of this person.")
+@click.option("--owner", type=WRITTEN, help="All tokens and sessions of this person.")
 def revoke_(number: int | None, owner: str | None) -> None:
     """Revoke the token with this NUMBER, or all of one person. It is refused from then on.
 

@@ -12,9 +12,11 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from km3vo import commands
 from km3vo.commands.main import SECTIONS, main
+from km3vo.commands.opening import WRITTEN
 
 CONTEXT = click.Context(main, info_name="km3vo")
 # What a start of the service takes its time for.
@@ -55,6 +57,18 @@ def test_every_command_explains_itself_and_its_options(names: tuple[str, ...]) -
     for parameter in command.params:
         if isinstance(parameter, click.Option) and not parameter.is_eager:
             assert parameter.help, parameter.name
+
+
+def test_nothing_is_decided_without_a_reason_or_by_nobody() -> None:
+    """A variable that is not set makes an empty text of it: "$NAME"."""
+    asked = {"reason", "by", "owner", "observer", "event", "events"}
+    for names, command in COMMANDS.items():
+        if names and names[0] in ("alert", "correlate", "history"):
+            continue
+        for parameter in command.params:
+            assert parameter.name not in asked or parameter.type is WRITTEN, (names, parameter.name)
+    told = CliRunner().invoke(main, ["release", "qc", "km3net.events", "passed", "--all-pending", "--reason", " "])
+    assert told.exit_code == 2 and "it is empty" in told.output
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
