@@ -16,6 +16,7 @@ from km3vo.followup.places import Place, sigma_of
 
 MOST = 40  # rows of one table that are shown
 WIDEST = 45.0  # degrees
+ENOUGH = 3000  # rows of a table in the field, for a density
 WITHOUT_ERROR = 1.0  # radius, degrees
 SHARE = 0.9  # of the probability that the circle holds unless another radius is chosen
 
@@ -26,7 +27,7 @@ _NEAR = """
         degrees(_pos <-> (SELECT spoint(radians(%(ra)s::float8), radians(%(dec)s::float8)))) AS distance
     FROM {relation}
     WHERE {other} AND _pos <@ (
-        SELECT scircle(spoint(radians(%(ra)s::float8), radians(%(dec)s::float8)), radians(%(field)s::float8))
+        SELECT scircle(spoint(radians(%(ra)s::float8), radians(%(dec)s::float8)), radians({reach}::float8))
     )
 )"""
 _FOUND = """
@@ -66,13 +67,15 @@ class Found:
 
     Attributes:
         within: rows within the radius.
-        around: rows in the field beyond it, of which the density is taken.
+        reach: radius of the part of the field in which this table was looked through, degrees.
+        around: rows in that part beyond the circle, of which the density is taken.
         expected: rows within the radius by chance, from that density.
         nearest: rows in the field, the nearest first, at most ``MOST``.
     """
 
     table: Table
     within: int
+    reach: float
     around: int
     expected: float
     nearest: tuple[Neighbour, ...]
@@ -97,15 +100,28 @@ class Search:
     field: float
     own: tuple[Table, str | int] | None
 
-    def statement(self, tables: Sequence[Table], audience: Audience) -> tuple[sql.Composed, dict[str, Any]]:
-        """One statement for all tables, as an audience finds their rows, and its parameters."""
+    def reach(self, rows: int | None) -> float:
+        """How far to look in a table with so many rows: long lists tell their density nearby."""
+        share = ENOUGH / rows if rows else 1.0  # of the sky
+        enough = math.degrees(2 * math.asin(math.sqrt(min(1.0, share))))
+        return min(self.field, max(1.5 * self.radius, enough))
+
+    def statement(
+        self, tables: Sequence[Table], reaches: Sequence[float], audience: Audience
+    ) -> tuple[sql.Composed, dict[str, Any]]:
+        """One statement for all tables, as an audience finds their rows, and its parameters.
+
+        Args:
+            reaches: how far each table is looked through, degrees.
+        """
         near = [self._near(number, table, audience) for number, table in enumerate(tables)]
         found = [
             sql.SQL(_FOUND).format(number=sql.Literal(number), name=_named(number), most=sql.Literal(MOST))
             for number in range(len(tables))
         ]
         statement = sql.SQL("WITH") + sql.SQL(", ").join(near) + sql.SQL(" UNION ALL ").join(found)
-        values = {"ra": self.place.ra, "dec": self.place.dec, "radius": self.radius, "field": self.field}
+        values = {"ra": self.place.ra, "dec": self.place.dec, "radius": self.radius}
+        values |= {f"reach{number}": reach for number, reach in enumerate(reaches)}
         return statement, values | ({"own": self.own[1]} if self.own else {})
 
     def _near(self, number: int, table: Table, audience: Audience) -> sql.Composed:
@@ -114,6 +130,7 @@ class Search:
         other = sql.SQL("{} <> %(own)s" if self.own and table.qualified == self.own[0].qualified else "true")
         return sql.SQL(_NEAR).format(
             name=_named(number),
+            reach=sql.Placeholder(f"reach{number}"),
             id=sql.Identifier(table.column(table.id).sql),
             ra=_number(table, position.ra),
             dec=_number(table, position.dec),
@@ -124,7 +141,11 @@ class Search:
         )
 
     def read(
-        self, tables: Sequence[Table], rows: Sequence[tuple[Any, ...]], public: Sequence[tuple[Any, ...]] | None
+        self,
+        tables: Sequence[Table],
+        reaches: Sequence[float],
+        rows: Sequence[tuple[Any, ...]],
+        public: Sequence[tuple[Any, ...]] | None,
     ) -> Iterator[Found]:
         """What the statement found.
 
@@ -133,7 +154,7 @@ class Search:
             public: the same as everybody finds them, where that differs.
         """
         seen = None if public is None else {(row[0], row[1]) for row in public}
-        for number, table in enumerate(tables):
+        for number, (table, reach) in enumerate(zip(tables, reaches, strict=True)):
             mine = [row for row in rows if row[0] == number]
             in_field, within = next((row[7], row[8]) for row in mine if row[7] is not None)
             nearest = tuple(
@@ -141,7 +162,8 @@ class Search:
                 for row in mine
                 if row[7] is None
             )
-            yield Found(table, within, in_field - within, self._expected(in_field - within), nearest)
+            around = in_field - within
+            yield Found(table, within, reach, around, self._expected(around, reach), nearest)
 
     def _neighbour(self, table: Table, row: tuple[Any, ...], *, hidden: bool) -> Neighbour:
         _, id, ra, dec, mjd, error, distance, _, _ = row
@@ -158,8 +180,8 @@ class Search:
             hidden=hidden,
         )
 
-    def _expected(self, around: int) -> float:
-        circle, field = _area(self.radius), _area(self.field)
+    def _expected(self, around: int, reach: float) -> float:
+        circle, field = _area(self.radius), _area(reach)
         return around * circle / (field - circle)
 
 

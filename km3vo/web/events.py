@@ -155,16 +155,19 @@ def _statement(template: str, table: Table, audience: Audience) -> sql.Composed:
 async def near(running: Service, request: Request, search: Search) -> list[Found]:
     """What the asker sees near a position, in his or her turn for cone searches."""
     tables, user = neighbours.searched(running.published.tables), user_of(request)
+    # Of public rows, for everybody: how far is looked must not tell how many others there are.
+    known = (await running.holdings.read_if_there()).coverages
+    reaches = [search.reach(known[one.qualified].rows if one.qualified in known else None) for one in tables]
     lanes = running.lanes[user.audience]
     turn = await work.turn_of(request, lanes.wide if search.field > WIDE else lanes.narrow, user)
     try:
-        rows = await running.readers[user.audience].rows(*search.statement(tables, user.audience))
+        rows = await running.readers[user.audience].rows(*search.statement(tables, reaches, user.audience))
         public = None
         if user.audience != "public":
-            public = await running.readers["public"].rows(*search.statement(tables, "public"))
+            public = await running.readers["public"].rows(*search.statement(tables, reaches, "public"))
     finally:
         turn.end()
-    return list(search.read(tables, rows, public))
+    return list(search.read(tables, reaches, rows, public))
 
 
 class _Event:
@@ -391,6 +394,7 @@ def sky(settings: Settings, search: Search, found: Sequence[Found]) -> Page:
                 "title": one.table.title,
                 "simulated": one.table.simulated,
                 "within": one.within,
+                "reach": round(one.reach, 6),
                 "around": one.around,
                 "expected": float(f"{one.expected:.3g}"),
                 "rows": [

@@ -202,7 +202,7 @@ def test_e5_numbers_are_those_of_adql(registered: Server, events: dict[str, str]
             number = httpx.get(f"{registered.tap}/sync", params=asked).json()["data"][0][0]
             return int(number) - (one["table"] == "km3net.events")
 
-        assert (one["within"], one["within"] + one["around"]) == (count(12), count(page["field"])), one["table"]
+        assert (one["within"], one["within"] + one["around"]) == (count(12), count(one["reach"])), one["table"]
         seen += one["within"]
         distances = [row["distance"] for row in one["rows"]]
         assert distances == sorted(distances) and all(distance <= 12 for distance in distances)
