@@ -42,7 +42,7 @@ test-embargo: $(stamp)-test
 	@KM3VO_DIFFERENTIAL=$${KM3VO_DIFFERENTIAL:-100000} $(bin)/pytest \
 		tests/embargo/test_while_both_answer.py tests/embargo/test_noninterference.py
 
-## test-kills: kill service and PostgreSQL while they release events and send alerts, 200 times each
+## test-kills: kill service, dispatcher, PostgreSQL and broker while events are released and alerts sent, 200 times each
 test-kills: $(stamp)-test
 	@KM3VO_KILLS=$${KM3VO_KILLS:-200} KM3VO_ALERT_KILLS=$${KM3VO_ALERT_KILLS:-200} \
 		$(bin)/pytest tests/embargo/test_kill.py tests/alerts/test_kill.py

@@ -100,6 +100,7 @@ class ReleaseEntry(Entry):
     stream: Name
     time: Name | None = None
     qc: Literal["pending", "passed"] = "pending"
+    follows: Text | None = None
 
 
 class CitationEntry(Entry):
@@ -365,6 +366,9 @@ class TableEntry(Entry):
             raise ValueError(f"the embargo counts from column {column.name}: xtype: timestamp, nullable: false")
         if self.id is None:
             raise ValueError("embargoed events are held and released by their identifier: name its column in id")
+        leading = [key for key in self.keys if key.target == self.release.follows]
+        if self.release.follows and [len(key.columns) for key in leading] != [1]:
+            raise ValueError(f"release.follows needs one of the keys, of one column, to lead to {self.release.follows}")
 
     def build(self, schema: str) -> model.Table:
         """The table, in the schema of that name."""

@@ -157,6 +157,11 @@ def _check_keys(catalog: Catalog) -> None:
                         f"{table.schema}.yaml: keys of {table.qualified}: {ours} is to refer to {key.target}.{theirs}, "
                         "which is not there or of another datatype."
                     )
+            if key is table.followed and (not target.release.embargoed or key.columns[0][1] != target.id):
+                raise SetupError(
+                    f"{table.schema}.yaml: release of {table.qualified}: it follows {key.target}, which has to be "
+                    "embargoed, and the key has to lead to its id."
+                )
 
 
 def _check_aliases(catalog: Catalog) -> None:

@@ -35,12 +35,15 @@ class Release:
         stream: name of the data stream the rule is kept under ("offline", "alerts").
         time: name of the timestamp column (UTC) the latency counts from; None when immediate.
         qc: what new events are until quality control says more; only "passed" ones are released.
+        follows: another embargoed table that one of the ``keys`` leads to; a row is not released before the event that
+            it names there is public.
     """
 
     latency: str = "immediate"
     stream: str = "public"
     time: str | None = None
     qc: Literal["pending", "passed"] = "pending"
+    follows: str | None = None
 
     @property
     def embargoed(self) -> bool:
@@ -256,6 +259,11 @@ class Table:
     def qualified(self) -> str:
         """The name as users write it, ``schema.name``."""
         return f"{self.schema}.{self.name}"
+
+    @property
+    def followed(self) -> ForeignKey | None:
+        """The reference to the table whose events have to be public first, if the release rule names one."""
+        return next((key for key in self.keys if key.target == self.release.follows), None)
 
     def column(self, name: str) -> Column:
         """The column of that name. Raises KeyError when there is none."""

@@ -44,9 +44,11 @@ CREATE = (
 IS_EMBARGOED = "SELECT FROM km3vo.embargoed WHERE published = %s"
 RULE = "SELECT stream, time_column FROM km3vo.embargoed WHERE published = %s"
 NOTE_RULE = """
-INSERT INTO km3vo.embargoed (published, parent, hidden, public, stream, event_column, time_column)
-VALUES (%s, %s::regclass, %s::regclass, %s::regclass, %s, %s, %s)
-ON CONFLICT (published) DO UPDATE SET stream = excluded.stream, time_column = excluded.time_column
+INSERT INTO km3vo.embargoed
+    (published, parent, hidden, public, stream, event_column, time_column, follows, follows_column)
+VALUES (%s, %s::regclass, %s::regclass, %s::regclass, %s, %s, %s, %s, %s)
+ON CONFLICT (published) DO UPDATE SET stream = excluded.stream, time_column = excluded.time_column,
+    follows = excluded.follows, follows_column = excluded.follows_column
 """
 RECOMPUTE = "SELECT km3vo.recompute(km3vo.lock_rules(%s))"
 # The loader fills the published columns; the hidden ones are the triggers'.
@@ -200,6 +202,8 @@ def apply_rules(connection: psycopg.Connection, table: Table) -> None:
             release.stream,
             table.id,
             release.time,
+            release.follows,
+            table.followed and table.followed.columns[0][0],
         ),
     )
     if connection.execute(sql.SQL(HAS_QC).format(qc=sql.Literal(release.qc), **parts)).fetchone() is None:
@@ -254,7 +258,19 @@ def names(table: Table) -> dict[str, sql.Composable]:
         "public_name": sql.Literal(sql.Identifier(schema, f"{name}_public").as_string()),
         "published": sql.Literal(table.qualified),
         "stream": sql.Literal(table.release.stream),
+        **{f"led_{row}": _led(table, row.upper() if row == "new" else row) for row in ("new", "fresh", "hidden")},
     }
+
+
+def _led(table: Table, row: str) -> sql.Composable:
+    """The condition that the event of another table that a row names, if its table follows one, is public."""
+    key = table.followed
+    if key is None:
+        return sql.SQL("true")
+    (ours, theirs), (schema, name) = key.columns[0], key.target.split(".")
+    return sql.SQL("EXISTS (SELECT FROM {} AS other WHERE other.{} = {}.{})").format(
+        sql.Identifier(schema, f"{name}_public"), sql.Identifier(theirs), sql.SQL(row), sql.Identifier(ours)
+    )
 
 
 def _read(name: str) -> str:

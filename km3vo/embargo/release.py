@@ -29,8 +29,10 @@ CLOCK = "nobody has found the clock of the database right for a day, and nothing
 # hold keeps them back. It follows from the clock of the last complete look and the latency, and from no event: it is
 # the same whether there are embargoed events or not, and anybody may know it. NULL for what is never public.
 UP_TO = """
-SELECT embargoed.published, embargoed.looked_at AT TIME ZONE 'UTC' - stream.latency
-FROM km3vo.embargoed JOIN km3vo.stream ON stream.name = embargoed.stream
+SELECT embargoed.published, other.looked_at AT TIME ZONE 'UTC' - stream.latency
+FROM km3vo.embargoed JOIN km3vo.embargoed AS other
+    ON other.published = coalesce(embargoed.follows, embargoed.published)
+JOIN km3vo.stream ON stream.name = other.stream
 """
 
 # Up to when what is due is released, where releases come in batches counted from midnight (UTC), by the database's
@@ -48,7 +50,7 @@ FROM km3vo.embargoed JOIN km3vo.stream ON name = stream WHERE published = %s
 """
 COUNTS = """
 SELECT count(*), count(*) FILTER (WHERE _qc = 'pending'), count(*) FILTER (WHERE _qc = 'failed'),
-    count(*) FILTER (WHERE _qc = 'passed' AND _release_time <= clock_timestamp()),
+    count(*) FILTER (WHERE _qc = 'passed' AND _release_time <= clock_timestamp() AND {led_hidden}),
     min(_release_time) FILTER (WHERE isfinite(_release_time) AND _release_time > clock_timestamp()),
     count(*) FILTER (WHERE EXISTS (SELECT FROM {public} AS other WHERE other.{event} = hidden.{event})),
     (SELECT count(*) FROM {public})
@@ -60,7 +62,8 @@ SELECT kind, count(*) FROM km3vo.release_exception WHERE published = %s AND lift
 PLAN = """
 SELECT date_trunc('day', greatest(_release_time, now())) AS day,
     count(*) FILTER (WHERE _qc = 'passed'), count(*) FILTER (WHERE _qc = 'pending')
-FROM {hidden} WHERE _release_time < now() + %s * interval '1 day' AND _qc <> 'failed' GROUP BY day ORDER BY day
+FROM {hidden} AS hidden
+WHERE _release_time < now() + %s * interval '1 day' AND _qc <> 'failed' AND {led_hidden} GROUP BY day ORDER BY day
 """
 LOG = """
 SELECT at, what, coalesce(published, 'stream ' || stream, ''), event, rows, decided_by, reason

@@ -97,13 +97,21 @@ CREATE OR REPLACE FUNCTION km3vo.due(
     WHERE name = of_stream
 $$;
 
+-- The condition that the event which a row names in the table that its own follows is public; true where it follows none.
+CREATE OR REPLACE FUNCTION km3vo.led(known km3vo.embargoed, row_name text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce((SELECT format('EXISTS (SELECT FROM %s AS other WHERE other.%I = %I.%I)',
+        public, event_column, row_name, known.follows_column) FROM km3vo.embargoed WHERE published = known.follows),
+        (known.follows IS NULL)::text)
+$$;
+
 -- Move up to `most` events of a table whose time has come. Only the database's clock is read; `at` can only be earlier.
 -- Returns how many were moved, the latest release time among them, whether nothing more is due, and whether another
 -- promotion or a change of rules was under way, so that nothing was done.
 -- An event whose identifier is public already is left where it is: `km3vo release status` tells of it.
 -- Fails with KM006, and has done nothing, when one of the events was held meanwhile: call it again.
 -- What a person releases early goes by the clock, whatever `at` says: it is to be punctual, also where all else waits for
--- a batch.
+-- a batch. Rows of a table that follows another wait, besides, until the events that they name there are public.
 CREATE OR REPLACE FUNCTION km3vo.promote(of_table text, most integer DEFAULT 10000, at timestamptz DEFAULT NULL)
 RETURNS TABLE (moved bigint, up_to timestamptz, complete boolean, busy boolean)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
@@ -156,7 +164,7 @@ BEGIN
         '    CROSS JOIN LATERAL (SELECT km3vo.due_by('
         '        hidden.%4$I, hidden._basis, $4, one.kind, one.release_time)) AS rule (time)'
         '    WHERE rule.time <= CASE WHEN one.kind = ''early'' THEN $5 ELSE $1 END'
-        '    AND NOT EXISTS (SELECT FROM %2$s AS public WHERE public.%3$I = hidden.%3$I)'
+        '    AND NOT EXISTS (SELECT FROM %2$s AS public WHERE public.%3$I = hidden.%3$I) AND %8$s'
         '    ORDER BY rule.time, %3$I LIMIT $2'
         '), gone AS ('
         '    DELETE FROM %1$s AS event USING due WHERE event.ctid = due.place RETURNING event.*, due.time AS _at'
@@ -164,8 +172,8 @@ BEGIN
         '    INSERT INTO %2$s (%5$s, _access, _release_time) SELECT %5$s, ''p'', _at FROM gone'
         '    ORDER BY %6$s %3$I RETURNING _release_time'
         ') SELECT count(*), max(_release_time) FROM moved',
-        known.hidden, known.public, known.event_column, known.time_column, columns, place, km3vo.event_type(known))
-        INTO moved, up_to USING until, most, of_table, km3vo.latency(known), clock;
+        known.hidden, known.public, known.event_column, known.time_column, columns, place, km3vo.event_type(known),
+        km3vo.led(known, 'hidden')) INTO moved, up_to USING until, most, of_table, km3vo.latency(known), clock;
     complete := moved < most;
     IF complete THEN
         -- What was held while it was being loaded says in its row that it is due; by its rule it is not.

@@ -18,7 +18,7 @@ BEGIN
     END IF;
     NEW._release_time := km3vo.due({published}, NEW.{event}::text, {stream}, NEW.{time}, NEW._basis);
     IF NEW._access = 'p' AND (
-        NEW._qc <> 'passed' OR NEW._release_time IS NULL OR NEW._release_time > clock_timestamp()
+        NEW._qc <> 'passed' OR NEW._release_time IS NULL OR NEW._release_time > clock_timestamp() OR NOT {led_new}
     ) THEN
         RAISE EXCEPTION 'embargo: this event of % is not public yet', {published} USING ERRCODE = 'KM001';
     END IF;
@@ -38,7 +38,7 @@ BEGIN
             ON one.published = {published} AND one.event = fresh.{event}::text AND one.lifted_at IS NULL
         WHERE fresh._access = 'p' AND (
             fresh._qc <> 'passed' OR fresh._release_time IS NULL OR fresh._release_time > clock_timestamp()
-            OR fresh._release_time IS DISTINCT FROM km3vo.due_by(
+            OR NOT {led_fresh} OR fresh._release_time IS DISTINCT FROM km3vo.due_by(
                 fresh.{time}, fresh._basis, _latency, one.kind, one.release_time))
     ) THEN
         RAISE EXCEPTION 'embargo: this event of % is not public yet', {published} USING ERRCODE = 'KM001';

@@ -310,13 +310,14 @@ DECLARE
 BEGIN
     PERFORM km3vo.check_staging();
     RETURN QUERY EXECUTE format(
-        'SELECT count(*), count(*) FILTER (WHERE at <= clock), count(*) FILTER (WHERE at IS NULL OR at = ''infinity''),'
+        'SELECT count(*), count(*) FILTER (WHERE at <= clock AND led), count(*) FILTER (WHERE at IS NULL OR at = ''infinity''),'
         ' min(at) FILTER (WHERE at > clock AND isfinite(at)), max(at) FILTER (WHERE at > clock AND isfinite(at)),'
         ' (SELECT qc FROM km3vo.stream WHERE name = $2) FROM clock_timestamp() AS clock, ('
-        '    SELECT km3vo.due_by(staged.%1$I, NULL, $3, one.kind, one.release_time) AS at FROM pg_temp.staging AS staged'
+        '    SELECT km3vo.due_by(staged.%1$I, NULL, $3, one.kind, one.release_time) AS at, %3$s AS led'
+        '    FROM pg_temp.staging AS staged'
         '    LEFT JOIN km3vo.release_exception AS one'
         '        ON one.published = $1 AND one.event = staged.%2$I::text AND one.lifted_at IS NULL) AS staged',
-        rule.time_column, rule.event_column) USING of_table, rule.stream, km3vo.latency(rule);
+        rule.time_column, rule.event_column, km3vo.led(rule, 'staged')) USING of_table, rule.stream, km3vo.latency(rule);
 END $$;
 
 -- Publish what the loader staged, in the order of the sky where there are positions (`place`: ra, dec). `loads` are the

@@ -282,6 +282,8 @@ def _energy(coverage: Coverage | None) -> str | None:
 
 def _release(described: Table) -> str | None:
     latency = described.release.latency
+    if described.release.follows:
+        return f"rows become public with the events of {described.release.follows} that they name"
     if latency in ("immediate", "never"):
         return None if latency == "immediate" else "events of this table do not become public"
     match = _DURATION.fullmatch(latency)

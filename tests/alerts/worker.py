@@ -1,12 +1,14 @@
-"""A process to be killed: it accepts alerts one after the other, and sends them by the channels of a file.
+"""Processes to be killed: one accepts alerts one after the other, one sends them by the channels of a file.
 
-Says "accepted N" when message N is committed. Every third message is an update of the one before.
+The first says "accepted N" when message N is committed, and waits while a file is there; every third message is an
+update of the one before. The second says "sends 0" when it begins to.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+import threading
 import time
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -56,10 +58,8 @@ def dispatch(database: Database, what: Outgoing) -> Schedule:
     return schedule
 
 
-def main(admin: str, passwords: str, file: str, first: int) -> None:
+def take(database: Database, what: Outgoing, pause: Path, first: int) -> None:
     """Accept messages from ``first`` on, until killed."""
-    database, what = Database(admin, json.loads(passwords)), outgoing(Path(file))
-    dispatch(database, what)
     number = first
     while True:
         try:
@@ -68,9 +68,21 @@ def main(admin: str, passwords: str, file: str, first: int) -> None:
                     accept(connection, json.dumps(message(number)).encode(), Sender("me"), outgoing=what)
                     print("accepted", number, flush=True)  # noqa: T201
                     number += 1
+                    while pause.exists():
+                        time.sleep(0.02)
         except Km3voError:
             time.sleep(0.1)  # as a pipeline does: the same message again
 
 
+def main(admin: str, passwords: str, file: str, *first: str) -> None:
+    """Accept messages from ``first`` on; or send, when none is named."""
+    database, what = Database(admin, json.loads(passwords)), outgoing(Path(file))
+    if first:
+        take(database, what, Path(file).with_suffix(".pause"), int(first[0]))
+    dispatch(database, what)
+    print("sends", 0, flush=True)  # noqa: T201
+    threading.Event().wait()
+
+
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]))
+    main(*sys.argv[1:])

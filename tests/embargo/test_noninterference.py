@@ -63,6 +63,8 @@ def test_every_route_is_asked(pair: Pair) -> None:
         for question in routes.questions()
         if question.method in ("GET", "POST") and question.ask(pair.clients[1]).status in (200, 303, 307)
     }
+    links = Question("GET", "/tap/sync", routes.ALERT_QUERIES[3] | {"RESPONSEFORMAT": "csv"})
+    assert [line[:3] for line in links.ask(pair.clients[1]).body.splitlines()] == [b"lin", b"l1,"]
     silent = {path for path, given in routes.ROUTES.items() if not isinstance(given, str)} - answered
     assert silent == routes.NEVER_FOUND
 

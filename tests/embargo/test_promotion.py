@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
-from km3vo.catalog.model import Table
+from km3vo.catalog.model import Catalog, Table
 from km3vo.database.logins import INGEST, OWNER, SERVICE, Database
 from km3vo.embargo import decisions, partitions, release
 from tests.embargo.lab import add_alert, add_event, where, where_alert
@@ -43,6 +43,40 @@ def test_due_and_checked_events_are_released(
     assert partitions.promote(service, events).moved == 1
     assert where(owner, "old_pending") == "p"
     assert where(owner, "old_failed") == "e"
+
+
+def test_a_row_that_follows_waits_for_its_event(
+    owner: psycopg.Connection, service: psycopg.Connection, events: Table, catalog: Catalog
+) -> None:
+    """However old it is; and it goes with its event, however new it is. The owner cannot make it go before."""
+    links = catalog.table("km3net.alert_links")
+    add_event(owner, "old", "2015-06-01")
+    add_event(owner, "new", "2090-01-01")
+    owner.execute(
+        "INSERT INTO km3net.alert_links (link_id, event_name, event_id, obs_time) VALUES ('of old', 'a', 'old', "
+        "'2015-06-01'), ('of new', 'a', 'new', '2015-06-01'), ('of none', 'a', 'none', '2015-06-01')"
+    )
+    assert partitions.promote(service, links).moved == 0
+    assert release.status(owner, links).due == 0
+    with pytest.raises(psycopg.Error) as refused:
+        owner.execute(
+            "INSERT INTO km3net.alert_links (link_id, event_name, event_id, obs_time, _qc, _release_time, _access) "
+            "SELECT 'x' || link_id, event_name, event_id, obs_time, 'passed', _release_time, 'p' "
+            "FROM km3net.alert_links"
+        )
+    assert refused.value.sqlstate == "KM001"
+    with pytest.raises(psycopg.Error) as refused:
+        owner.execute("UPDATE km3net.alert_links SET _access = 'p' WHERE link_id = 'of new'")
+    assert refused.value.sqlstate == "KM001"
+    owner.execute("SELECT km3vo.set_quality('lab.events', 'passed', NULL, 'looked at', 'me')")
+    partitions.promote(service, events)
+    assert release.status(owner, links).due == 1
+    assert partitions.promote(service, links).moved == 1
+    decisions.release_early(owner, events, "new", at=datetime(2020, 1, 1, tzinfo=UTC), reason="a paper", who="me")
+    partitions.promote(service, events)
+    assert partitions.promote(service, links).moved == 1
+    seen = owner.execute("SELECT link_id FROM km3net.alert_links_public ORDER BY link_id").fetchall()
+    assert seen == [("of new",), ("of old",)]
 
 
 def test_at_can_only_be_earlier(owner: psycopg.Connection, service: psycopg.Connection, alerts: Table) -> None:

@@ -25,28 +25,23 @@ CATALOGUE = {
     (f"pg_catalog.pg_{name}", "SELECT")
     for name in ("class", "attribute", "index", "constraint", "inherits", "namespace", "type")
 }
-PRODUCTS = {"ivoa.obscore", "ivoa.obscore_hea"}
+ALERTS = {f"km3net.{name}" for name in ("alerts", "alerts_latest", "alert_events_online", "alert_counterparts")}
+PRODUCTS = {"ivoa.obscore", "ivoa.obscore_hea"} | ALERTS  # the service writes them
+EMBARGOED = ("lab.events", "lab.alerts", "km3net.alert_links", "km3net.candidates")
 EVENT_COLUMNS = "dec,energy,err50,event_id,mjd,nhits,obs_time,ra,tag"
 
 RELATIONS: dict[str, set[tuple[str, str]]] = {
     PUBLIC: {
-        (name, "SELECT") for name in TAP_SCHEMA | PRODUCTS | {"lab.events_public", "lab.alerts_public", "lab.known"}
+        (name, "SELECT") for name in TAP_SCHEMA | PRODUCTS | {"lab.known"} | {f"{name}_public" for name in EMBARGOED}
     }
     | EVERYBODY,
-    MEMBER: {(name, "SELECT") for name in TAP_SCHEMA | PRODUCTS | {"lab.events", "lab.alerts", "lab.known"}}
-    | EVERYBODY,
+    MEMBER: {(name, "SELECT") for name in TAP_SCHEMA | PRODUCTS | {"lab.known", *EMBARGOED}} | EVERYBODY,
     OBSERVERS: {
-        (f"lab.{name}", "SELECT")
-        for name in (
-            *(
-                "events_public",
-                "events_observed",
-            ),  # the view's second part by a function
-            *("alerts_public", "alerts_observed"),
-            "known",
-        )
+        (f"{name}_{part}", "SELECT")
+        for name in EMBARGOED
+        for part in ("public", "observed")  # the second part of the latter by a function
     }
-    | {(name, "SELECT") for name in TAP_SCHEMA | PRODUCTS}
+    | {(name, "SELECT") for name in TAP_SCHEMA | PRODUCTS | {"lab.known"}}
     | EVERYBODY,
     INGEST: {
         *((name, right) for name in ("lab.known", *PRODUCTS) for right in ("SELECT", "INSERT")),
@@ -54,9 +49,16 @@ RELATIONS: dict[str, set[tuple[str, str]]] = {
         ("lab.events", f"INSERT ({EVENT_COLUMNS})"),
         ("lab.alerts", "SELECT"),
         ("lab.alerts", "INSERT (event_id,number,obs_time)"),
+        ("km3net.alert_links", "SELECT"),
+        ("km3net.alert_links", "INSERT (event_id,event_name,link_id,obs_time)"),
+        ("km3net.candidates", "SELECT"),
+        ("km3net.candidates", "INSERT (candidate_id,candidate_time,energy)"),
         *(
-            (f"lab.{name}_history", f"SELECT (_ended,_reinstated,_to,{event})")
-            for name, event in (("events", "event_id"), ("alerts", "number"), ("known", "event_id"))
+            (f"{name}_history", "SELECT ({})".format(",".join(sorted(("_ended", "_reinstated", "_to", event)))))
+            for name, event in (
+                *(("lab.events", "event_id"), ("lab.alerts", "number"), ("lab.known", "event_id")),
+                *(("km3net.alert_links", "link_id"), ("km3net.candidates", "candidate_id")),
+            )
         ),
         *(("km3vo.load", right) for right in ("SELECT", "INSERT")),
     }
@@ -64,7 +66,7 @@ RELATIONS: dict[str, set[tuple[str, str]]] = {
     UPLOAD: CATALOGUE,
 }
 # The service's own login may write in the service's own tables only, and reads no events.
-SERVICE_SCHEMAS = {"km3vo", "ivoa", "tap_schema"}
+SERVICE_SCHEMAS = {"km3vo", "ivoa", "km3net", "tap_schema"}
 
 RIGHTS = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER")
 RELATION_RIGHTS = """
@@ -174,7 +176,7 @@ TELLTALE = ("sleep", "advisory", "file", "dir", "stat", "size", "lock", "backend
 def test_functions_of_readers(admin: psycopg.Connection, login: str) -> None:
     operators = {name for name, _ in found(admin, OPERATORS, login)}
     callable_ = found(admin, FUNCTIONS, login)
-    granted = {"events_granted", "alerts_granted"} if login == OBSERVERS else set()
+    granted = {f"{name.partition('.')[2]}_granted" for name in EMBARGOED} if login == OBSERVERS else set()
     granted |= {*statistics.OFFERED, *statistics.BEHIND}
     assert {name for name, schema in callable_ if schema != "pg_catalog"} == granted
     own = {name for name, schema in callable_ if schema == "pg_catalog"}
@@ -219,8 +221,7 @@ def test_security_definers_are_known(admin: psycopg.Connection) -> None:
         "km3vo.outlook(text)",
         "km3vo.take_in(text,integer[],text[])",
         "km3vo.supersede(text,integer[],boolean,text[],text,double precision,double precision,text,text)",
-        "lab.events_granted()",
-        "lab.alerts_granted()",
+        *(f"{name}_granted()" for name in EMBARGOED),
     }
     settings = admin.execute(
         "SELECT proconfig FROM pg_proc WHERE prosecdef AND pronamespace <> 'pg_catalog'::regnamespace"
@@ -237,11 +238,11 @@ WHERE nspname !~ '^pg_(toast|temp)' AND has_schema_privilege(%(login)s, oid, r.r
 @pytest.mark.parametrize(
     ("login", "own"),
     [
-        (PUBLIC, {"lab", "ivoa", "tap_schema"}),
-        (MEMBER, {"lab", "ivoa", "tap_schema"}),
-        (OBSERVERS, {"lab", "ivoa", "tap_schema"}),
-        (INGEST, {"lab", "ivoa", "tap_schema", "km3vo"}),
-        (SERVICE, {"km3vo", "ivoa"}),
+        (PUBLIC, {"lab", "ivoa", "km3net", "tap_schema"}),
+        (MEMBER, {"lab", "ivoa", "km3net", "tap_schema"}),
+        (OBSERVERS, {"lab", "ivoa", "km3net", "tap_schema"}),
+        (INGEST, {"lab", "ivoa", "km3net", "tap_schema", "km3vo"}),
+        (SERVICE, {"km3vo", "ivoa", "km3net"}),
         (UPLOAD, set()),
     ],
 )

@@ -10,6 +10,7 @@ import contextlib
 import ctypes
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,27 @@ class Broker:
             assert empty < 240, f"{len(found)} of {count} messages came"
         consumer.close()
         return found
+
+    @contextlib.contextmanager
+    def listened(self, topic: str) -> Iterator[list[Message]]:
+        """The messages of a topic as they come, without end: of those before the last 5 MB the broker knows nothing."""
+        found: list[Message] = []
+        ended = threading.Event()
+        consumer = Consumer({"bootstrap.servers": self.address, "group.id": "listens", "enable.auto.commit": False})
+        consumer.assign([TopicPartition(topic, 0, 0)])
+
+        def listen() -> None:
+            while not ended.is_set():
+                found.extend(each for each in consumer.consume(1000, timeout=0.2) if each.error() is None)
+
+        thread = threading.Thread(target=listen)
+        thread.start()
+        try:
+            yield found
+        finally:
+            ended.set()
+            thread.join()
+            consumer.close()
 
     def close(self) -> None:
         self._process.kill()

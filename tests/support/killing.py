@@ -86,21 +86,32 @@ def kill_one(chooser: random.Random, cluster: Cluster, worker: Worker, logins: C
             assert time.monotonic() < until, "the worker does not begin"
             time.sleep(0.01)
         time.sleep(chooser.uniform(0, 0.5))
-        with suppress(ProcessLookupError):  # a session that ended by itself
-            os.kill(_victim(chooser, cluster, worker, logins), signal.SIGKILL)
+        kill(_victim(chooser, cluster, worker, logins))
         time.sleep(chooser.uniform(0, 0.2))
     finally:
         worker.end()
 
 
+def kill(pid: int) -> None:
+    """Kill a process, unless it ended by itself, as sessions do."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
 def _victim(chooser: random.Random, cluster: Cluster, worker: Worker, logins: Collection[str]) -> int:
+    postmaster, session = of_postgresql(chooser, cluster, logins)
+    return chooser.choice([worker.pid, postmaster, session])
+
+
+def of_postgresql(chooser: random.Random, cluster: Cluster, logins: Collection[str]) -> tuple[int, int]:
+    """The process above all others, and a session of one of the logins; the first again when there is none."""
     postmaster = int((cluster.data / "postmaster.pid").read_text().split()[0])
     sessions = [
         child.pid
         for child in psutil.Process(postmaster).children()
         if any(login in _command(child) for login in logins)
     ]
-    return chooser.choice([worker.pid, postmaster, chooser.choice(sessions or [postmaster])])
+    return postmaster, chooser.choice(sessions or [postmaster])
 
 
 def _command(process: psutil.Process) -> str:

@@ -27,6 +27,30 @@ NOTHING: tuple[Parameters, ...] = ({},)
 CORRELATION = {"EVENTS": "lab.events", "CATALOGUE": "lab.known", "METHOD": "likelihood", "SCRAMBLES": "3"}
 CONE = {"RA": "10", "DEC": "20", "SR": "5"}
 QUERY = {"LANG": "ADQL", "QUERY": "SELECT COUNT(*), MAX(mjd), MIN(energy) FROM lab.events"}
+# What ties alerts to events, and what would count or fail on rows of links that are not to be seen.
+ALERT_QUERIES = [
+    {"LANG": "ADQL", "QUERY": query}
+    for query in (
+        "SELECT * FROM km3net.alerts",
+        "SELECT * FROM km3net.alerts_latest WHERE DISTANCE(POINT(ra, dec), POINT(94.3, -7.8)) < err90",
+        "SELECT * FROM km3net.alert_events_online NATURAL JOIN km3net.alert_counterparts",
+        "SELECT * FROM km3net.alert_links",
+        "SELECT event_name, COUNT(*), MAX(obs_time) FROM km3net.alert_links GROUP BY event_name",
+        "SELECT alert_key, link_id FROM km3net.alerts AS a LEFT JOIN km3net.alert_links AS l "
+        "ON a.event_name = l.event_name",
+        "SELECT a.alert_key, e.* FROM km3net.alerts AS a JOIN km3net.alert_links AS l ON a.event_name = l.event_name "
+        "JOIN lab.events AS e ON e.event_id = l.event_id",
+        "SELECT event_name FROM km3net.alerts AS a WHERE NOT EXISTS "
+        "(SELECT 1 FROM km3net.alert_links AS l WHERE l.event_name = a.event_name AND l.event_id <> 'e17')",
+        "SELECT CAST(event_id AS INTEGER) FROM km3net.alert_links WHERE event_id = 'nothing'",
+        "SELECT e.event_id, a.alert_key FROM lab.events AS e JOIN km3net.alerts AS a "
+        "ON e.mjd BETWEEN a.mjd - 9 AND a.mjd + 9",
+        "SELECT * FROM km3net.candidates",
+        "SELECT * FROM km3net.alert_links_embargo",
+        "SELECT * FROM km3net.candidates_public",
+    )
+]
+ALERT_TABLES = ("alerts", "alerts_latest", "alert_links", "candidates")
 PRODUCT = {"LANG": "ADQL", "QUERY": "SELECT * FROM ivoa.obscore NATURAL JOIN ivoa.obscore_hea"}
 # Tables of each kind: embargoed with a position, embargoed without, public; and names that must not exist.
 TABLES = ("events", "alerts", "known")
@@ -61,7 +85,10 @@ def tap(prefix: str) -> dict[str, Asked]:
     """The routes of a TAP service."""
     return {
         f"{prefix}/sync": {
-            f"{prefix}/sync": ({}, QUERY, PRODUCT, QUERY | {"QUERY": "SELECT"}, {"REQUEST": "getCapabilities"})
+            f"{prefix}/sync": (
+                *({}, QUERY, PRODUCT, QUERY | {"QUERY": "SELECT"}, {"REQUEST": "getCapabilities"}),
+                *ALERT_QUERIES,
+            )
         },
         f"{prefix}/check": {f"{prefix}/check": ({}, QUERY, QUERY | {"QUERY": "SELECT * FROM lab.events_embargo"})},
         f"{prefix}/schema.json": {f"{prefix}/schema.json": NOTHING},
@@ -78,19 +105,20 @@ def vosi(prefix: str) -> dict[str, Asked]:
         f"{prefix}/capabilities": {f"{prefix}/capabilities": NOTHING},
         f"{prefix}/availability": {f"{prefix}/availability": ({}, {"detail": "max"})},
         f"{prefix}/tables": {f"{prefix}/tables": ({}, {"detail": "min"}, {"detail": "max"}, {"tables": "lab.events"})},
-        f"{prefix}/tables/{{name}}": names(f"{prefix}/tables/lab.{{}}", (*TABLES, *NO_TABLES)),
+        f"{prefix}/tables/{{name}}": names(f"{prefix}/tables/lab.{{}}", (*TABLES, *NO_TABLES))
+        | names(f"{prefix}/tables/km3net.{{}}", ALERT_TABLES),
     }
 
 
-def cones(table: str) -> dict[str, Asked]:
+def cones(path: str) -> dict[str, Asked]:
     """The cone search of a table, and what it tells of itself."""
-    path = f"/scs/lab/{table}"
     asked: tuple[Parameters, ...] = (
         {},
         CONE,
         CONE | {"VERB": "3", "MAXREC": "20000"},
         CONE | {"SR": "0"},
         CONE | {"SR": "180"},
+        {"RA": "94", "DEC": "-8", "SR": "5"},
     )
     return {path: {path: asked}, **vosi(path)}
 
@@ -107,12 +135,16 @@ def harvests() -> tuple[Parameters, ...]:
         *({"verb": verb} | record for verb in ("ListRecords", "ListIdentifiers") for record in records),
         {"verb": "ListRecords", "metadataPrefix": "ivo_vor", "from": "2020-01-01"},
         *(one | {"identifier": f"ivo://km3net.org/lab/{table}"} for table in TABLES),
+        *(one | {"identifier": f"ivo://km3net.org/km3net/{table}"} for table in ALERT_TABLES),
     )
 
 
+CONES = ("/scs/lab/events", "/scs/lab/known", "/scs/km3net/alerts_latest")
+
 ROUTES: dict[str, Asked] = {
     **{path: asked for prefix in TAP_PREFIXES for path, asked in tap(prefix).items()},
-    **{path: asked for table in ("events", "known") for path, asked in cones(table).items()},
+    **{path: asked for cone in CONES for path, asked in cones(cone).items()},
+    "/scs/km3net/alerts": {"/scs/km3net/alerts": ({}, {"RA": "94", "DEC": "-8", "SR": "5"})},
     **uws("/correlate", CORRELATION),
     f"/correlate{JOB}/results/{{name}}": {"/correlate/async/x/results/pairs": NOTHING},
     # What is asked by POST runs as a job: test_correlations looks at what comes out.
@@ -145,7 +177,8 @@ ROUTES: dict[str, Asked] = {
     "/browse": {"/browse": NOTHING},
     "/browse/{schema}": {f"/browse/{name}": NOTHING for name in ("lab", "lab.json", "none")},
     "/browse/{schema}/{table}": names("/browse/lab/{}", (*TABLES, *(f"{name}.json" for name in TABLES), *NO_TABLES))
-    | names("/browse/{}.json", PRODUCTS),
+    | names("/browse/{}.json", (*PRODUCTS, *(f"km3net/{name}" for name in ALERT_TABLES)))
+    | names("/browse/km3net/{}", ALERT_TABLES),
     "/browse/{schema}/{table}/search": names(
         "/browse/lab/{}/search",
         parameters=(
@@ -162,13 +195,20 @@ ROUTES: dict[str, Asked] = {
     "/coverage/{schema}/{table}": names(
         "/coverage/lab/{}", parameters=({}, {"format": "ascii"}, {"format": "json"}, {"format": "svg"})
     ),
-    "/datalink": {"/datalink": ({}, *({"ID": f"ivo://km3net.org/lab/{name}"} for name in (*TABLES, *NO_TABLES)))},
+    "/datalink": {
+        "/datalink": (
+            {},
+            *({"ID": f"ivo://km3net.org/lab/{name}"} for name in (*TABLES, *NO_TABLES)),
+            *({"ID": f"ivo://km3net.org/km3net/{name}"} for name in ALERT_TABLES),
+        )
+    },
     "/auxiliary/{schema}/{table}/{name}": names("/auxiliary/lab/{}/area.fits"),
     "/download/{schema}/{file}": names(
         "/download/lab/{}",
         (*TABLES, *NO_TABLES, *(f"{name}.{form}" for name in TABLES for form in FILES)),
         ({}, {"edition": "1"}),
-    ),
+    )
+    | names("/download/km3net/{}", [f"{name}.{form}" for name in ALERT_TABLES for form in ("csv", "json")]),
     "/download/{schema}/{table}/{file}": names(
         "/download/lab/{}",
         [f"{name}/{number}" for name in TABLES for number in ("1.csv", "1.parquet", "2.csv", "9.fits")],

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from km3vo.alerts import intake
+from km3vo.alerts.sending.outbox import Outgoing
+from km3vo.alerts.tables import AlertTables
 from km3vo.catalog.files import read_catalog
 from km3vo.catalog.model import Catalog
 from km3vo.database.logins import INGEST, MEMBER, OWNER, PUBLIC, SERVICE, Database
@@ -52,12 +54,33 @@ INSERT INTO lab.alerts (number, obs_time, event_id)
 SELECT CASE WHEN n = 1 THEN 9223372036854775807 ELSE 100 + n END, timestamp '2090-01-01', 'e' || n
 FROM generate_series(1, 300) AS n
 """
+# Of the same alert: a link to a public event, and what lies behind the embargo: links to events that do, one of them so
+# old that its event alone keeps it back, and candidates.
+PUBLIC_LINKS = """
+INSERT INTO km3net.alert_links (link_id, event_name, event_id, obs_time)
+VALUES ('l1', 'KM3-230213A', 'e17', '2014-12-26')
+"""
+HIDDEN_LINKS = """
+INSERT INTO km3net.alert_links (link_id, event_name, event_id, obs_time)
+SELECT 'h' || n, 'KM3-230213A', CASE n % 2 WHEN 0 THEN 'h5' ELSE 'nothing' END,
+    CASE n % 3 WHEN 0 THEN timestamp '2015-01-01' ELSE '2090-01-01' END FROM generate_series(1, 300) AS n
+"""
+HIDDEN_CANDIDATES = """
+INSERT INTO km3net.candidates (candidate_id, candidate_time, energy)
+VALUES ('c1', '2015-01-01', 5), ('c2', '2090-01-01', 5)
+"""
+EMBARGOED = ("lab.events", "lab.alerts", "km3net.alert_links", "km3net.candidates")
 
 
 def fill(database: Database) -> None:
     """Load what is public, and release it."""
     with database.connect(INGEST, autocommit=True) as loader:
-        for statement in (PUBLIC_EVENTS.format("lab.events"), PUBLIC_EVENTS.format("lab.known"), PUBLIC_ALERTS):
+        for statement in (
+            PUBLIC_EVENTS.format("lab.events"),
+            PUBLIC_EVENTS.format("lab.known"),
+            PUBLIC_ALERTS,
+            PUBLIC_LINKS,
+        ):
             loader.execute(statement)
         loader.execute(
             "INSERT INTO km3vo.load (number, published, sha256, file, rows) VALUES (1, 'lab.events', 'x', 'x', 400), "
@@ -70,13 +93,14 @@ def fill(database: Database) -> None:
 
 def send_alerts(database: Database) -> None:
     """Publish alerts, whose offline events may lie under the embargo: one with two revisions, and a test."""
+    outgoing = Outgoing(Settings(schemas=SCHEMAS, url=URL), tables=AlertTables(read_catalog(SCHEMAS)))
     with database.connect(SERVICE, autocommit=True) as service:
         for message in (
             samples.km3_230213a(),
             samples.km3_230213a() | {"type": "update", "energy": 2.2e8},
             samples.km3_230213a() | {"alert_id": "t-1", "event_name": "TEST-KM3-230213A", "tense": "test"},
         ):
-            intake.accept(service, json.dumps(message).encode(), intake.Sender("tests"))
+            intake.accept(service, json.dumps(message).encode(), intake.Sender("tests"), outgoing=outgoing)
 
 
 def hide(database: Database) -> None:
@@ -84,6 +108,8 @@ def hide(database: Database) -> None:
     with database.connect(INGEST, autocommit=True) as loader:
         loader.execute(HIDDEN_EVENTS)
         loader.execute(HIDDEN_ALERTS)
+        loader.execute(HIDDEN_LINKS)
+        loader.execute(HIDDEN_CANDIDATES)
         loader.execute(
             "INSERT INTO km3vo.load (number, published, sha256, file, rows) VALUES (4, 'lab.events', 'y', 'y', 2000)"
         )
@@ -101,7 +127,7 @@ def release(database: Database) -> None:
     """Release what is due and analyse everything."""
     with database.connect(OWNER, autocommit=True) as owner:
         owner.execute("SELECT km3vo.set_quality('lab.events', 'passed', NULL, '', '')")
-        for name in ("lab.events", "lab.alerts"):
+        for name in EMBARGOED:
             owner.execute("SELECT km3vo.promote(%s, 10000, %s)", (name, LOOKED))
         owner.execute("ANALYZE")
 
