@@ -21,6 +21,11 @@ ALERTS, LATEST, EVENTS, COUNTERPARTS = "alerts", "alerts_latest", "alert_events_
 INSERT = "INSERT INTO {table} ({columns}) VALUES ({values})"
 FORGET = "DELETE FROM {table} WHERE event_name = %s"
 EMPTY = "DELETE FROM {table}"
+# Rows that a newer revision supersedes. The service's login adds and deletes rows, and changes none.
+SUPERSEDE = (
+    "WITH gone AS (DELETE FROM {table} WHERE event_name = %(name)s AND superseded = 0 RETURNING *) "
+    "INSERT INTO {table} ({columns}) SELECT {superseded} FROM gone"
+)
 KEYED = "DELETE FROM {table} WHERE starts_with(alert_key, %s)"
 
 Row = dict[str, Any]
@@ -43,6 +48,8 @@ class AlertTables:
     def put(self, connection: psycopg.Connection, record: Record, settings: Settings) -> None:
         """Add the rows of a revision. ``connection`` is the service's; left uncommitted."""
         one = record.said
+        if (table := self._tables.get(ALERTS)) and "superseded" in {column.name for column in table.columns}:
+            connection.execute(self._statement(SUPERSEDE, ALERTS), {"name": one.event_name})
         self._insert(connection, ALERTS, [alert(record, settings)])
         self._insert(connection, EVENTS, events(one))
         self._insert(connection, COUNTERPARTS, counterparts(one))
@@ -86,6 +93,9 @@ class AlertTables:
             table=sql.Identifier(table.schema, table.name),
             columns=sql.SQL(", ").join(map(sql.Identifier, names)),
             values=sql.SQL(", ").join(map(sql.Placeholder, names)),
+            superseded=sql.SQL(", ").join(
+                sql.SQL("1") if name == "superseded" else sql.Identifier(name) for name in names
+            ),
         )
 
 
@@ -100,6 +110,8 @@ def alert(record: Record, settings: Settings) -> Row:
         "alert_time": one.time.replace(tzinfo=None),
         "err_derived": int(one.err_derived),
         "n_events": len(one.events),
+        "published": record.published.replace(tzinfo=None),
+        "superseded": 0,
         "received": one.received.replace(tzinfo=None),
         "latency": (record.published - one.time).total_seconds(),
         "ivoid": places.ivoid(one, settings),

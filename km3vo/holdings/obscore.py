@@ -1,12 +1,16 @@
-"""ivoa.obscore and ivoa.obscore_hea: each list of public events as a data product (ObsCore 1.1, and the draft of its
-extension for high energies). What schemas/ivoa.yaml describes is filled in here.
+"""ivoa.obscore and ivoa.obscore_hea: each list of public events, and the sky map of each alert as it stands, as a data
+product (ObsCore 1.1, and the draft of its extension for high energies). What schemas/ivoa.yaml describes is filled in
+here.
 """
 
 from __future__ import annotations
 
 import math
+from urllib.parse import quote
 
 import psycopg
+from psycopg import sql
+from psycopg.rows import dict_row
 
 from km3vo.catalog.model import Table
 from km3vo.datatypes import DATATYPES
@@ -14,13 +18,19 @@ from km3vo.holdings import kept
 from km3vo.holdings.coverage import Coverage
 from km3vo.holdings.holdings import Holding, Holdings
 from km3vo.holdings.kept import Row
+from km3vo.settings import Settings
 
 SCHEMA = "ivoa"
 PRODUCTS, EXTENSION = "obscore", "obscore_hea"
 HC = 6.62607015e-34 * 299792458.0  # J m, exact
 EV = 1.602176634e-19  # J, exact
 DAY = 86400.0
-# No axis of an event list has pixels (ObsCore 1.1 §4.20).
+# The alerts as they stand, and what is needed of them (schemas/km3net.yaml).
+ALERTS = "km3net.alerts_latest"
+NEEDED = ("event_name", "revision", "ivoid", "mjd", "ra", "dec", "err90", "detector", "skymap_url")
+NEWEST = "SELECT {columns} FROM {table} WHERE skymap_url IS NOT NULL"
+MAP_KBYTES = 100  # a map has 60 to 100
+# No axis of an event list, nor of a map of cells of many sizes, has pixels (ObsCore 1.1 §4.20).
 AXES = ("s_xel1", "s_xel2", "t_xel", "em_xel", "pol_xel")
 
 
@@ -31,7 +41,8 @@ def refresh(connection: psycopg.Connection, holdings: Holdings) -> list[Table]:
         for holding in map(holdings.of, holdings.catalog.tables)
         if holding.table.observation and holding.edition and holding.coverage
     ]
-    rows = {PRODUCTS: list(map(product, products)), EXTENSION: list(map(extension, products))}
+    maps = [sky_map(alert, holdings.settings) for alert in _alerts(connection, holdings)]
+    rows = {PRODUCTS: [*map(product, products), *maps], EXTENSION: list(map(extension, products))}
     changed = []
     with connection.transaction():
         for table in (table for table in holdings.catalog.tables if table.name in rows and table.schema == SCHEMA):
@@ -74,6 +85,44 @@ def product(holding: Holding) -> Row:
         "instrument_name": about.instrument,
         "publisher_id": settings.ivoid("organisation"),
         "bib_reference": table.citation.bibcode,
+        "data_rights": "public",
+        **dict.fromkeys(AXES, -1),
+    }
+
+
+def _alerts(connection: psycopg.Connection, holdings: Holdings) -> list[Row]:
+    table = next((one for one in holdings.catalog.tables if one.qualified == ALERTS), None)
+    if table is None or not {column.name for column in table.columns}.issuperset(NEEDED):
+        return []
+    columns = sql.SQL(", ").join(map(sql.Identifier, NEEDED))
+    statement = sql.SQL(NEWEST).format(columns=columns, table=sql.Identifier(table.schema, table.name))
+    return connection.cursor(row_factory=dict_row).execute(statement).fetchall()
+
+
+def sky_map(alert: Row, settings: Settings) -> Row:
+    """The row of ivoa.obscore for the map of an alert, a row of km3net.alerts_latest."""
+    return {
+        "dataproduct_type": "image",
+        "calib_level": 3,
+        "obs_collection": "KM3NeT alerts",
+        "obs_id": alert["event_name"],
+        "obs_publisher_did": alert["ivoid"],
+        "obs_title": f"Sky map of {alert['event_name']}, revision {alert['revision']}",
+        "obs_creator_name": "KM3NeT Collaboration",
+        "access_url": alert["skymap_url"],
+        "access_format": "application/fits",
+        "access_estsize": MAP_KBYTES,
+        "datalink_url": f"{settings.base_url}/datalink?ID={quote(alert['ivoid'], safe='')}",
+        "s_ra": alert["ra"],
+        "s_dec": alert["dec"],
+        "s_fov": 2 * alert["err90"],
+        "s_region": f"CIRCLE ICRS {alert['ra']} {alert['dec']} {alert['err90']}",
+        "t_min": alert["mjd"],
+        "t_max": alert["mjd"],
+        "o_ucd": "stat.probability",
+        "facility_name": "KM3NeT",
+        "instrument_name": alert["detector"],
+        "publisher_id": settings.ivoid("organisation"),
         "data_rights": "public",
         **dict.fromkeys(AXES, -1),
     }

@@ -1,4 +1,4 @@
-"""DataLink 1.1: all that belongs to a published table, at /datalink?ID=ivo://…"""
+"""DataLink 1.1: all that belongs to a published table or to an alert, at /datalink?ID=ivo://…"""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
+from km3vo.alerts.documents import FORMS as ALERT_FORMS
+from km3vo.alerts.messages import places
+from km3vo.alerts.revision import Revision
 from km3vo.catalog import origin
 from km3vo.catalog.model import Column, Table
 from km3vo.errors import NotFoundError, ParameterError
@@ -84,6 +87,46 @@ def links(holding: Holding, made: list[Download], responses: Sequence[str]) -> I
             yield row(found, link.semantics, link.description, link.content_type, size)
 
 
+def links_of_alert(ivoid: str, revision: Revision, settings: Settings) -> Iterator[Row]:
+    """The links of a revision of an alert."""
+
+    def row(form: str, semantics: str, description: str) -> Row:
+        return (
+            ivoid,
+            places.document(revision, settings, form),
+            None,
+            None,
+            semantics,
+            description,
+            ALERT_FORMS[form],
+            None,
+        )
+
+    if revision.ra is not None:
+        yield row("fits", "#this", "Sky map of many orders (HEALPix)")
+        yield row("moc.fits", "#auxiliary", "Region of 90 per cent as a MOC")
+    page = places.page(revision, settings)
+    yield ivoid, page, None, None, "#documentation", "Page of the alert, with all revisions", "text/html", None
+    yield row("json", "#documentation", "The revision as a GCN notice")
+    yield row("xml", "#documentation", "The revision as a VOEvent")
+    yield row("txt", "#documentation", "The revision as a text")
+
+
+async def _of_alert(running: Service, ivoid: str) -> list[Row]:
+    """The links of a VOEvent of ours; none when there is no such."""
+    found = places.named(ivoid, running.settings)
+    if found is None:
+        return []
+    name, number = found
+    try:
+        revisions = await running.alerts.named(name)
+    except NotFoundError:
+        return []
+    said = revisions[number - 1].found if 0 < number <= len(revisions) else None
+    same = said is not None and places.ivoid(said, running.settings).lower() == ivoid.replace("?", "#").lower()
+    return list(links_of_alert(ivoid, said, running.settings)) if said and same else []
+
+
 def _responses(holdings: Holdings, schema: str) -> Sequence[str]:
     """The responses of a schema, once the table of its effective areas has rows."""
     area = functions.tables(holdings.catalog, schema).get("area")
@@ -114,7 +157,9 @@ def router(running: Service) -> APIRouter:
         parameters = await read_parameters(request, running)
         wanted = dict.fromkeys(ivoid for text in parameters.all("ID") if (ivoid := text.strip()))
         if not wanted:
-            document = votable.error_document("UsageFault: ID is missing: give the IVOID of a published table")
+            document = votable.error_document(
+                "UsageFault: ID is missing: give the IVOID of a published table or an alert"
+            )
             return Response(document, status_code=400, media_type="application/x-votable+xml")
         if (asked := parameters.one("RESPONSEFORMAT")) and asked.partition(";")[0].strip().lower() not in (
             "votable",
@@ -128,7 +173,9 @@ def router(running: Service) -> APIRouter:
         given: set[str] = set()
         for ivoid in wanted:
             holding = ours.get(ivoid.lower())
-            if holding is None:
+            if holding is None and (of_alert := await _of_alert(running, ivoid)):
+                rows += of_alert
+            elif holding is None:
                 rows.append(
                     (ivoid, None, None, f"NotFoundFault: {ivoid[:200]} is not one of ours", "#this", "", None, None)
                 )
@@ -161,7 +208,7 @@ def router(running: Service) -> APIRouter:
         "/datalink",
         answer,
         methods=["GET", "POST"],
-        summary="All that belongs to a published table: ID=ivo://…",
+        summary="All that belongs to a published table or an alert: ID=ivo://…",
         response_class=Response,
     )
     routes.add_api_route(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ from typing import Any
 import html5lib
 import httpx
 import pytest
+from astropy.io import votable
 from lxml import etree
 
 from km3vo.alerts import chosen, revision
@@ -21,6 +23,8 @@ from km3vo.alerts.standard import StandardEvent
 from km3vo.alerts.tables import AlertTables
 from km3vo.database.logins import SERVICE, Database
 from km3vo.followup.places import Place
+from km3vo.holdings import obscore
+from km3vo.holdings.reader import read
 from km3vo.web import alerts as alert_pages
 from km3vo.web.contours import Contours
 from tests.support import samples
@@ -266,3 +270,44 @@ def test_the_tables_can_be_made_anew(alerting: Server, published: Database) -> N
         tables.forget(service, "KM3-230213B")
         left = [service.execute(f"SELECT count(*) FROM km3net.{name}").fetchall()[0][0] for name in names]
     assert left == [len(rows) - gone for rows, gone in zip(before, (1, 1, 2, 2), strict=True)]
+
+
+def test_what_supersedes_and_when_it_was_published(alerting: Server) -> None:
+    query = "SELECT alert_key, superseded, published FROM km3net.alerts WHERE received <= published"
+    answer = get(alerting, "/tap/sync", params={"LANG": "ADQL", "QUERY": query, "RESPONSEFORMAT": "csv"})
+    rows = {key: int(superseded) for key, superseded, _ in (line.split(",") for line in answer.text.split()[1:])}
+    assert {key for key, superseded in rows.items() if superseded} == {"KM3-230213A_1", "KM3-230213R_1"}
+    assert len(rows) == 7
+
+
+def test_the_links_of_a_revision(alerting: Server) -> None:
+    def links(ivoid: str) -> dict[str, str]:
+        answer = get(alerting, "/datalink", params={"ID": ivoid})
+        return {
+            row["access_url"]: row["semantics"]
+            for row in votable.parse(io.BytesIO(answer.content)).get_first_table().to_table()
+        }
+
+    found = links("ivo://km3net.org/VOEvent#KM3-230213A_2")
+    assert [ending.rpartition("/")[2] for ending, what in found.items() if what == "#this"] == ["2.fits"]
+    assert set(found.values()) == {"#this", "#auxiliary", "#documentation"}
+    assert all(httpx.get(url, timeout=60).status_code == 200 for url in found)
+    assert "#this" not in links("ivo://km3net.org/VOEvent#KM3-230213C_1").values()  # without a position
+    assert len(links("ivo://km3net.org/VOEvent_test#TEST-KM3-230213A_1")) == len(found)
+    for other in ("VOEvent#KM3-230213A_3", "VOEvent#TEST-KM3-230213A_1", "VOEvent#KM3-230213A_0", "VOEvent#none_1"):
+        assert list(links(f"ivo://km3net.org/{other}")) == [""], other
+
+
+def test_maps_are_products(alerting: Server, published: Database) -> None:
+    """Of alerts as they stand: no tests, nothing retracted, nothing without a position."""
+    running = alerting.app.state.service
+    with published.connect(SERVICE, autocommit=True) as service:
+        obscore.refresh(service, read(service, running.settings, running.published))
+    query = "SELECT * FROM ivoa.obscore WHERE dataproduct_type = 'image' ORDER BY obs_id"
+    asked = {"LANG": "ADQL", "QUERY": query, "RESPONSEFORMAT": "votable/td"}
+    rows = votable.parse(io.BytesIO(get(alerting, "/tap/sync", params=asked).content)).get_first_table().to_table()
+    assert list(rows["obs_id"]) == ["KM3-230213A", "KM3-230213B"]
+    row = rows[0]
+    assert row["obs_publisher_did"] == "ivo://km3net.org/VOEvent#KM3-230213A_2"
+    assert (row["t_min"], row["s_ra"], row["s_fov"]) == (row["t_max"], 94.3, 4.4)
+    assert httpx.get(row["datalink_url"]).content.count(row["access_url"].encode()) == 1

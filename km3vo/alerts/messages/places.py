@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from km3vo.alerts.revision import Revision
 from km3vo.settings import Settings
 
@@ -24,6 +26,13 @@ def skymap(revision: Revision, settings: Settings) -> str | None:
 def stream(settings: Settings, *, test: bool) -> str:
     """IVOID of the stream, which the registry resolves."""
     return f"ivo://{settings.publisher.authority}/VOEvent{'_test' if test else ''}"
+
+
+def named(ivoid: str, settings: Settings) -> tuple[str, int] | None:
+    """The name of the alert and the number of the revision that an identifier of a VOEvent of ours names, or None."""
+    start = re.escape(stream(settings, test=False))
+    found = re.fullmatch(rf"{start}(?:_test)?[#?]([A-Z0-9-]{{1,60}})_(\d{{1,9}})", ivoid, re.IGNORECASE)
+    return (found[1], int(found[2])) if found else None
 
 
 def ivoid(revision: Revision, settings: Settings, *, number: int | None = None, separator: str = "#") -> str:

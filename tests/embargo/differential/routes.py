@@ -200,6 +200,7 @@ ROUTES: dict[str, Asked] = {
             {},
             *({"ID": f"ivo://km3net.org/lab/{name}"} for name in (*TABLES, *NO_TABLES)),
             *({"ID": f"ivo://km3net.org/km3net/{name}"} for name in ALERT_TABLES),
+            *({"ID": f"ivo://km3net.org/VOEvent#KM3-230213A_{number}"} for number in (1, 2, 3)),
         )
     },
     "/auxiliary/{schema}/{table}/{name}": names("/auxiliary/lab/{}/area.fits"),
