@@ -64,6 +64,7 @@ from km3vo.web import (
     query,
     responses,
     search,
+    subscriptions,
     visibility,
 )
 
@@ -215,7 +216,7 @@ def _routers(running: Service) -> list[APIRouter]:
                 alone = Catalog((replace(one, tables=(table,)),))
                 routers.append(vosi.router(running, prefix, vosi.of_cone(running, table, prefix), alone))
     routers.append(uws.router(running, "/correlate", correlate.KIND, correlate.expected))
-    protocols = (health, login, oai, coverage, download, datalink, stream, alerts)
+    protocols = (health, login, oai, coverage, download, datalink, stream, subscriptions, alerts)
     people = (browsers, alert_pages, configurations, correlations, events, maps, responses, query, islands)
     return [
         *routers,

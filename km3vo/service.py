@@ -14,11 +14,17 @@ from km3vo import downtime, metrics
 from km3vo.adql import Translation, translate
 from km3vo.alerts import topic
 from km3vo.alerts.documents import Documents
+from km3vo.alerts.filters import Filters
 from km3vo.alerts.folder import Folder
 from km3vo.alerts.records import Alerts
 from km3vo.alerts.sending import channels
+from km3vo.alerts.sending.channels import APART, Channel
 from km3vo.alerts.sending.dispatcher import Dispatcher
+from km3vo.alerts.sending.operators import LOOK as OPERATORS_SECONDS
+from km3vo.alerts.sending.operators import Operators
 from km3vo.alerts.sending.outbox import Outgoing
+from km3vo.alerts.sending.subscribers import Subscribers
+from km3vo.alerts.subscriptions import Subscriptions
 from km3vo.alerts.tables import AlertTables
 from km3vo.alerts.tail import Tail
 from km3vo.catalog.model import Catalog, Schema, Table
@@ -120,6 +126,8 @@ class Service:
         self.tail = Tail(database, self.alerts, settings)
         self.outgoing = Outgoing(settings, channels.read(settings), AlertTables(published))
         self.documents = Documents(settings)
+        self.subscriptions = Subscriptions(self.pool)
+        self.filters = Filters(database, self.sources["public"])
         self.jobs = Jobs(self.pool)
         self.signals = Signals(database)
         self.uploads = Uploads(database, settings.pools, lambda: self.signals.key, lower.stream)
@@ -141,6 +149,9 @@ class Service:
             self.schedule.every(5, f"alerts of the topic {source.topic}", reading.run)
         expires = timedelta(days=settings.alerts.expires_days)
         for channel in self.outgoing.channels:
+            if channel.kind in APART:
+                self._tell_people(channel)
+                continue
             sending = Dispatcher(database, channel, expires, lambda: self.schedule.stopping)
             self.schedule.every(1, f"alerts to {channel.name}", sending.run)
         # Streams are read and written in threads of their own, of which whoever has a turn finds one free.
@@ -157,6 +168,16 @@ class Service:
         self._lock = threading.Lock()
         self._translated_bytes = 0
         self._translations: OrderedDict[tuple[Audience, str, str, int | None], Translation] = OrderedDict()
+
+    def _tell_people(self, channel: Channel) -> None:
+        """Mails to subscribers and operators."""
+        if channel.kind == "operators":
+            operators = Operators(self.database, self.settings, channel, self.published)
+            self.schedule.every(OPERATORS_SECONDS, f"troubles told to {channel.name}", operators.look)
+            return
+        stopping = lambda: self.schedule.stopping  # noqa: E731
+        subscribers = Subscribers(self.database, self.settings, channel, self.sources["public"], stopping)
+        self.schedule.every(1, f"mails of {channel.name}", subscribers.run)
 
     def _let_log_in(self) -> None:
         """Logging in with a browser: what that takes is imported where it is possible."""
@@ -217,6 +238,7 @@ class Service:
         await self.ongoing.close()
         await self.signals.close()
         await self.tail.close()
+        await self.filters.close()
         for pool in (self.pool, self.pages, self.pulse):
             await pool.close()
         self.uploads.close()

@@ -31,13 +31,15 @@ LOOK = 1.0  # seconds between looks, since a notification may be lost
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A published revision as followers get it: its number, whether it is a test, and the GCN notice on one line.
+    """A published revision as followers get it: its number, name and revision, whether it is a test, and the notice.
 
     Attributes:
-        notice: empty when the revision was redacted.
+        notice: for GCN, on one line; empty when the revision was redacted.
     """
 
     number: int
+    event_name: str
+    revision: int
     is_test: bool
     notice: bytes
 
@@ -106,7 +108,13 @@ class Tail:
     def _item(self, record: Record) -> Item:
         said = record.found
         document = notice.notice(said, self._settings) if said else {}
-        return Item(record.number, bool(said and said.is_test), json.dumps(document).encode() if said else b"")
+        return Item(
+            record.number,
+            record.event_name,
+            record.revision,
+            bool(said and said.is_test),
+            json.dumps(document).encode() if said else b"",
+        )
 
     async def _follow(self) -> None:
         while True:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import email
 import json
-import socket
 import subprocess
 import sys
 import threading
@@ -17,8 +16,6 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
-from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from km3vo.alerts.intake import Sender, accept
 from km3vo.alerts.messages import reader
@@ -26,17 +23,21 @@ from km3vo.alerts.redaction import redact
 from km3vo.alerts.sending import channels, outbox, webhook
 from km3vo.alerts.sending.channels import Channel
 from km3vo.alerts.sending.dispatcher import Dispatcher
+from km3vo.alerts.sending.operators import Operators
 from km3vo.alerts.sending.outbox import Outgoing
 from km3vo.alerts.tables import AlertTables
+from km3vo.catalog.files import read_catalog
 from km3vo.catalog.model import Catalog
 from km3vo.commands import alert as commands
 from km3vo.commands import opening
 from km3vo.database.logins import OWNER, SERVICE, Database
 from km3vo.embargo import tokens
-from km3vo.errors import SetupError
+from km3vo.errors import SetupError, UnavailableError
 from km3vo.settings import Settings
 from tests.alerts.hook import hook
+from tests.alerts.mailbox import free_port, mailbox
 from tests.support import samples
+from tests.support.folders import ROOT
 from tests.support.kafka import broker
 from tests.support.server import serve
 from tests.support.waiting import until
@@ -189,51 +190,47 @@ def test_tests_are_given_up_after_three_attempts(copy_published: Database, servi
     assert service.execute("SELECT attempts FROM km3vo.alert_delivery").fetchall() == [(3,)]
 
 
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
-class Mailbox:
-    """What a mail server does with mails: it keeps them, but for the first answers that it is given."""
-
-    def __init__(self, *answers: str) -> None:
-        self.got: list[bytes] = []
-        self._answers = list(answers)
-
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
-        if self._answers:
-            return self._answers.pop(0)
-        assert isinstance(envelope.content, bytes)
-        self.got.append(envelope.content)
-        return "250 OK"
-
-
 def test_mail(copy_published: Database, service: psycopg.Connection) -> None:
-    box = Mailbox("451 later", "554 never")
-    port = free_port()
-    server = Controller(box, hostname="127.0.0.1", port=port)
-    server.start()
-    try:
-        place = Channel(
-            name="list",
-            kind="mail",
-            to="alerts@example.org",
-            options={"host": "127.0.0.1", "port": port, "from": "km3net@example.org"},
-        )
+    with mailbox("451 later", "554 never") as box:
+        place = Channel(name="list", kind="mail", to="alerts@example.org", options=box.options)
         with dispatching(copy_published, place):
             send(service, (place,), alert(1))  # is tried again, and refused
             until(lambda: counted(service, "list") == (0, 0, 1))
             send(service, (place,), alert(0), alert(0, type="update", ra=95.0))
             until(lambda: counted(service, "list") == (0, 2, 1))
-    finally:
-        server.stop()
     first, second = (email.message_from_bytes(each) for each in box.got)
     assert second["References"] == first["Message-ID"] == "<KM3-230213A.1@example.org>"
     assert second["Subject"].startswith("UPDATE") and first["Auto-Submitted"] == "auto-generated"
     assert first["To"] == "alerts@example.org" and first["List-Unsubscribe"]
     assert all(len(each) < 30_000 for each in box.got)
+
+
+def test_operators_are_told_once_what_begins_to_be_wrong(
+    copy_published: Database, service: psycopg.Connection, tmp_path: Path
+) -> None:
+    """As when a channel refuses an alert for good."""
+    settings = SETTINGS.model_copy(update={"home": tmp_path, "promote_seconds": 0})
+    with (
+        mailbox("451 later") as box,
+        hook(400, 200, 400) as receiver,
+        dispatching(copy_published, place := Channel(name="hook", kind="webhook", to=receiver.url)),
+    ):
+        whom = Channel(name="people", kind="operators", to="ops@example.org", options=box.options)
+        operators = Operators(copy_published, settings, whom, read_catalog(ROOT / "schemas"))
+        send(service, (place,), alert(0))
+        until(lambda: counted(service, "hook")[2] == 1)
+        with pytest.raises(UnavailableError):
+            operators.look()  # the server wants to have it later
+        told = operators.look()
+        assert operators.look() == []
+        send(service, (place,), alert(1), alert(2))
+        until(lambda: counted(service, "hook") == (0, 1, 2))
+        again = operators.look()
+        operators.close()
+    assert [one for one in told if "hook" in one] == ["1 alerts were given up on hook within a day: `km3vo alert log`"]
+    assert again == ["2 alerts were given up on hook within a day: `km3vo alert log`"]
+    first, second = (email.message_from_bytes(each) for each in box.got)
+    assert first["To"] == "ops@example.org" and "given up on hook" in second["Subject"]
 
 
 @pytest.mark.slow

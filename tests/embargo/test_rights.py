@@ -137,6 +137,7 @@ def test_relations_of_the_service(admin: psycopg.Connection) -> None:
         "km3vo.notices": {"SELECT"},
         "km3vo.alert": {"SELECT", "INSERT"},
         "km3vo.alert_log": {"SELECT", "INSERT"},
+        "km3vo.alert_subscription": {"SELECT", "INSERT", "UPDATE", "DELETE"},
         "km3vo.alert_heartbeat": {"SELECT", "INSERT", "UPDATE"},
         "km3vo.alert_heartbeat_count": {"SELECT", "INSERT", "UPDATE"},
         "km3vo.alert_held": {"SELECT", "INSERT", "UPDATE"},

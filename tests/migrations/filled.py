@@ -87,6 +87,10 @@ def fill(database: Database) -> None:
             "INSERT INTO km3vo.session (sha256, name, shown, member, ends_at) "
             "VALUES ('x', 'ada@sso', 'Ada', true, now())"
         )
+        service.execute(
+            "INSERT INTO km3vo.alert_subscription (name, token, condition, tests, address, format) "
+            "VALUES ('0123456789ab', 'x', 'ra < 95', false, 'ada@example.org', 'txt')"
+        )
         service.execute("INSERT INTO km3vo.login (sha256, next, ends_at) VALUES ('x', '/', now())")
         service.execute(
             "INSERT INTO km3vo.job (id, kind, audience, client, phase, queued, parameters, seconds, destruction) "

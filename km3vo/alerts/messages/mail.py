@@ -104,7 +104,9 @@ def _line(name: str, value: object, unit: str) -> str:
     return head + f"\n{' ' * _WIDTH}".join(wrapped) + "\n"
 
 
-def message(revision: Revision, settings: Settings, *, sender: str, attached: str = "") -> EmailMessage:
+def message(
+    revision: Revision, settings: Settings, *, sender: str, attached: str = "", unsubscribe: str = ""
+) -> EmailMessage:
     """The mail of a revision, without a recipient.
 
     Mails of one alert are one thread, and the same revision sent again is the same mail, by its Message-ID.
@@ -112,6 +114,7 @@ def message(revision: Revision, settings: Settings, *, sender: str, attached: st
     Args:
         sender: the address it comes from; its domain is part of the Message-ID.
         attached: "json" for the GCN notice or "xml" for the VOEvent beside the text.
+        unsubscribe: the address of a page where mails are ended; in the text as well.
     """
     host = sender.rpartition("@")[2]
     mail = EmailMessage()
@@ -123,7 +126,8 @@ def message(revision: Revision, settings: Settings, *, sender: str, attached: st
         mail["In-Reply-To"] = f"<{revision.event_name}.{revision.revision - 1}@{host}>"
         mail["References"] = f"<{revision.event_name}.1@{host}>"
     mail["Auto-Submitted"] = "auto-generated"
-    mail.set_content(text(revision, settings))
+    ending = _line("UNSUBSCRIBE", unsubscribe, "") if unsubscribe else ""
+    mail.set_content(text(revision, settings) + ending)
     if attached == "json":
         mail.add_attachment(
             notice.document(revision, settings), maintype="application", subtype="json", filename=f"{revision.key}.json"

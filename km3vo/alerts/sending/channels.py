@@ -19,6 +19,8 @@ from km3vo.errors import SetupError
 from km3vo.settings import Settings
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
+MAILING = ("mail", "subscriptions", "operators")
+APART = ("subscriptions", "operators")  # nothing lies in the outbox for them
 _TYPES = {"json": "application/json", "xml": "application/xml", "txt": "text/plain"}
 
 
@@ -27,7 +29,8 @@ class Channel(BaseModel):
 
     Attributes:
         name: for the log, and in the outbox; a channel that is renamed is another.
-        kind: how they get there.
+        kind: how they get there; ``subscriptions`` is the mail server for those who subscribed, and ``operators`` tells
+            people what is wrong with the service.
         to: the topic (kafka), the addresses with commas between (mail), the URL (webhook), host:port (vtp).
         format: GCN notice, VOEvent or text; mails are texts and have the others attached.
         tenses: which alerts.
@@ -39,8 +42,8 @@ class Channel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
-    kind: Literal["kafka", "mail", "webhook", "vtp"]
-    to: Annotated[str, Field(min_length=1)]
+    kind: Literal["kafka", "mail", "webhook", "vtp", "subscriptions", "operators"]
+    to: str = ""
     format: Literal["json", "xml", "txt"] = "json"
     tenses: tuple[Tense, ...] = ("current", "archival", "injection", "test")
     detectors: tuple[Literal["ARCA", "ORCA"], ...] = ()
@@ -50,14 +53,16 @@ class Channel(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> Channel:
+        if self.kind != "subscriptions" and not self.to:
+            raise ValueError("to says where alerts are sent")
         if self.kind == "webhook":
             place = urlsplit(self.to)
             if place.scheme != "https" and not (place.scheme == "http" and place.hostname in LOCAL):
                 raise ValueError("a webhook is an https address")
         if self.kind == "vtp" and (self.format != "xml" or not re.fullmatch(r"[^:\s]+:\d+", self.to)):
             raise ValueError("vtp sends format: xml, to: host:port")
-        if self.kind == "mail" and not {"host", "from"} <= self.options.keys():
-            raise ValueError("mail needs options host and from")
+        if self.kind in MAILING and not {"host", "from"} <= self.options.keys():
+            raise ValueError(f"{self.kind} needs options host and from")
         if self.kind == "kafka" and "bootstrap.servers" not in self.options:
             raise ValueError("kafka needs the option bootstrap.servers")
         return self
@@ -65,7 +70,8 @@ class Channel(BaseModel):
     def wants(self, revision: Revision) -> bool:
         """Whether a revision goes there."""
         return (
-            revision.tense in self.tenses
+            self.kind not in APART
+            and revision.tense in self.tenses
             and (not self.detectors or revision.detector in self.detectors)
             and (not self.pipelines or revision.pipeline in self.pipelines)
         )

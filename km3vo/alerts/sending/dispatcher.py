@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from datetime import timedelta
 from typing import Protocol
@@ -13,12 +13,10 @@ import psycopg
 from km3vo.alerts.sending import outbox
 from km3vo.alerts.sending.channels import Channel
 from km3vo.alerts.sending.outbox import Arrived, Delivery, Refused
-from km3vo.database import failures, notices
+from km3vo.database import failures
 from km3vo.database.logins import SERVICE, Database
 
 log = logging.getLogger(__name__)
-
-LOOK = 1.0  # seconds between looks, since a notification may be lost
 
 
 class Transport(Protocol):
@@ -79,9 +77,7 @@ class Dispatcher:
 
     def _run(self) -> None:
         with self._database.connect(SERVICE, autocommit=True) as connection:
-            named = connection.execute(notices.NAME, ("km3vo_alert",)).fetchone()
-            assert named is not None
-            connection.execute(notices.listen(named[0]))
+            outbox.listen(connection)
             mine = False
             sending: Transport | None = None
             try:
@@ -91,7 +87,7 @@ class Dispatcher:
                         sending = sending or transport(self._channel)
                         self._send(connection, sending, batch)
                     else:
-                        _wait(connection)
+                        outbox.wait(connection)
             finally:
                 if sending is not None:
                     sending.close()
@@ -111,9 +107,3 @@ class Dispatcher:
             if given_up:
                 assert isinstance(outcome, Refused)
                 log.error("alert %s was given up on channel %s: %s", one.key, self._channel.name, outcome.why)
-
-
-def _wait(connection: psycopg.Connection) -> None:
-    notified: Iterator[object] = connection.notifies(timeout=LOOK, stop_after=1)
-    for _ in notified:
-        pass

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,9 +19,11 @@ from psycopg.rows import class_row
 from km3vo.alerts.records import Record
 from km3vo.alerts.sending.channels import Channel
 from km3vo.alerts.tables import AlertTables
+from km3vo.database import notices
 from km3vo.settings import Settings
 
 BATCH = 500
+LOOK = 1.0  # seconds between looks, since a notification may be lost
 SLOWEST = 60.0  # seconds between attempts
 TEST_ATTEMPTS = 3
 _LOCK = 0x6B6D330000000000  # "km3", and the channel in the last four bytes
@@ -163,6 +166,20 @@ def is_mine(connection: psycopg.Connection, channel: str) -> bool:
     key = _LOCK | zlib.crc32(channel.encode())
     row = connection.execute("SELECT pg_try_advisory_lock(%s)", (key,)).fetchone()
     return row == (True,)
+
+
+def listen(connection: psycopg.Connection) -> None:
+    """Have a session told of each alert that is committed, for ``wait``."""
+    named = connection.execute(notices.NAME, ("km3vo_alert",)).fetchone()
+    assert named is not None
+    connection.execute(notices.listen(named[0]))
+
+
+def wait(connection: psycopg.Connection) -> None:
+    """Until there may be something to send: a session that listens is woken by each alert, and looks every second."""
+    notified: Iterator[object] = connection.notifies(timeout=LOOK, stop_after=1)
+    for _ in notified:
+        pass
 
 
 def claim(connection: psycopg.Connection, channel: str) -> list[Delivery]:

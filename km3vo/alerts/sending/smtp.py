@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import smtplib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from km3vo.alerts.sending.channels import Channel
 from km3vo.alerts.sending.outbox import Arrived, Delivery, Refused
@@ -23,9 +24,9 @@ class Smtp:
     def send(self, batch: list[Delivery]) -> Iterator[tuple[Delivery, Arrived | Refused]]:
         """Send one after the other. Where some of several recipients are refused, the others got it: it arrived."""
         try:
-            server = self._opened()
+            server = opened(self._values)
         except (OSError, smtplib.SMTPException) as error:
-            yield from ((one, _refused(error)) for one in batch)
+            yield from ((one, refused(error)) for one in batch)
             return
         with server:
             for one in batch:
@@ -33,27 +34,32 @@ class Smtp:
                     lost = server.sendmail(str(self._values["from"]), self._to, one.payload)
                     yield one, Arrived(f"{len(self._to) - len(lost)} of {len(self._to)} recipients")
                 except (OSError, smtplib.SMTPException) as error:
-                    yield one, _refused(error)
+                    yield one, refused(error)
 
     def close(self) -> None:
         """Nothing is open between batches."""
 
-    def _opened(self) -> smtplib.SMTP:
-        values = self._values
-        server = smtplib.SMTP(str(values["host"]), int(values.get("port", 25)), timeout=SECONDS)
-        try:
-            if values.get("tls", False):
-                server.starttls()
-            if "user" in values:
-                server.login(str(values["user"]), str(values.get("password", "")))
-        except BaseException:
-            server.close()
-            raise
-        return server
+
+def opened(values: Mapping[str, Any]) -> smtplib.SMTP:
+    """A session with the server that a channel's options name.
+
+    Raises:
+        OSError, smtplib.SMTPException: the server is away, or does not let us in.
+    """
+    server = smtplib.SMTP(str(values["host"]), int(values.get("port", 25)), timeout=SECONDS)
+    try:
+        if values.get("tls", False):
+            server.starttls()
+        if "user" in values:
+            server.login(str(values["user"]), str(values.get("password", "")))
+    except BaseException:
+        server.close()
+        raise
+    return server
 
 
-def _refused(error: OSError | smtplib.SMTPException) -> Refused:
-    """By codes alone: a server's words may quote what we sent."""
+def refused(error: OSError | smtplib.SMTPException) -> Refused:
+    """What went wrong, by codes alone: a server's words may quote what we sent."""
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         codes = {code for code, _ in error.recipients.values()}
         return Refused(f"recipients refused ({', '.join(map(str, sorted(codes)))})", lasting=min(codes) >= 500)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -26,7 +26,8 @@ def router(running: Service) -> APIRouter:
 
     @routes.get(
         "/alerts/stream",
-        summary="Alerts as Server-Sent Events; last=number goes on after it, test=1 for tests, follow=0 ends",
+        summary="Alerts as Server-Sent Events; last=number goes on after it, test=1 for tests, filter=name for those "
+        "that a saved condition chooses, follow=0 ends",
         response_class=Response,
     )
     async def stream(request: Request) -> Response:
@@ -36,6 +37,10 @@ def router(running: Service) -> APIRouter:
         told = request.headers.get("last-event-id") or request.query_params.get("last")
         if told is not None and not (told.isascii() and told.isdigit() and len(told) < 18):
             raise ParameterError(f"last={told[:40]}: write the id of the last event that you have, or 0 for all")
+        condition = ""
+        if name := request.query_params.get("filter"):
+            saved = await running.subscriptions.named(name)
+            condition, test = saved.condition, test or saved.tests
         if tail.clients.total() >= MOST:
             raise FullError(f"{MOST} clients follow the alerts already: try again, or read /alerts/feed.atom")
         client = client_network(request)
@@ -44,14 +49,21 @@ def router(running: Service) -> APIRouter:
         if told is None or not follow:
             await tail.look()  # else it would begin with what was published just before it asked
         last = await tail.last() if told is None else int(told)
-        return StreamingResponse(
-            _events(tail, client, last, test=test, follow=follow), media_type="text/event-stream", headers=HEADERS
-        )
+
+        async def wanted(item: Item) -> bool:
+            if not item.notice or (item.is_test and not test):
+                return False
+            return not condition or await running.filters.choose(condition, item.event_name, item.revision)
+
+        events = _events(tail, client, last, wanted, follow=follow)
+        return StreamingResponse(events, media_type="text/event-stream", headers=HEADERS)
 
     return routes
 
 
-async def _events(tail: Tail, client: str, last: int, *, test: bool, follow: bool) -> AsyncIterator[bytes]:
+async def _events(
+    tail: Tail, client: str, last: int, wanted: Callable[[Item], Awaitable[bool]], *, follow: bool
+) -> AsyncIterator[bytes]:
     """Nothing is kept for a client but the number of its last event: a slow one lags behind and costs nothing."""
     tail.clients[client] += 1
     try:
@@ -59,7 +71,7 @@ async def _events(tail: Tail, client: str, last: int, *, test: bool, follow: boo
         while True:
             while found := await tail.after(last):
                 last = found[-1].number
-                if written := b"".join(_event(item) for item in found if item.notice and (test or not item.is_test)):
+                if written := b"".join([_event(item) for item in found if await wanted(item)]):
                     yield written
             if not follow or tail.closing:
                 return

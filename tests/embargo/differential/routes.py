@@ -50,6 +50,12 @@ ALERT_QUERIES = [
         "SELECT * FROM km3net.candidates_public",
     )
 ]
+CONDITIONS = (
+    "EXISTS (SELECT 1 FROM km3net.alert_links AS l WHERE l.event_name = alerts.event_name AND l.event_id <> 'e17')",
+    "ra < (nonsense",
+    "1 / (revision - 1) > 0",
+    "EXISTS (SELECT 1 FROM lab.events_embargo)",
+)
 ALERT_TABLES = ("alerts", "alerts_latest", "alert_links", "candidates")
 PRODUCT = {"LANG": "ADQL", "QUERY": "SELECT * FROM ivoa.obscore NATURAL JOIN ivoa.obscore_hea"}
 # Tables of each kind: embargoed with a position, embargoed without, public; and names that must not exist.
@@ -230,6 +236,11 @@ ROUTES: dict[str, Asked] = {
     "/alerts/stream": {
         "/alerts/stream": ({"follow": "0", "last": "0"}, {"follow": "0", "last": "0", "test": "1"}, {"last": "x"})
     },
+    "/alerts/subscribe": {
+        # What would count or find embargoed events, if a condition could: whether it is one is all that is said.
+        "/alerts/subscribe": ({}, *({"where": where} for where in CONDITIONS), {"address": "ada@example.org"})
+    },
+    "/alerts/subscriptions/{token}": {"/alerts/subscriptions/x": NOTHING},
     "/alerts/{alert}": {
         f"/alerts/{name}": (EVENING,) for name in (*ALERTS, *(f"{ALERTS[0]}.{form}" for form in FORMS))
     },
@@ -258,6 +269,7 @@ ROUTES: dict[str, Asked] = {
 # Where nothing is to be found in tests/embargo/schemas, without credentials or without a job.
 NEVER_FOUND = {path for path in ROUTES if JOB in path} | {
     *("/auth/login", "/auth/callback", "/auth/logout", "/auth/view"),
+    "/alerts/subscriptions/{token}",
     *("/alerts/heartbeat", "/auxiliary/{schema}/{table}/{name}", "/correlate/{id}", "/jobs/{id}", "/login"),
     "/skymaps/{schema}/{file}",
     "/hips/{schema}/{table}/{path:path}",
