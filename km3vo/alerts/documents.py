@@ -18,6 +18,7 @@ FORMS = {
     "fits": "application/fits",
     "fits.gz": "application/gzip",
     "moc.fits": "application/fits",
+    "png": "image/png",
 }
 MAPS = 32  # sky maps that are remembered; each takes half a second to make, and 100 kB
 
@@ -50,12 +51,14 @@ class Documents:
             return mail.text(revision, self._settings).encode()
         if revision.ra is None:
             raise NotFoundError(f"{revision.event_name} has no position, and so no sky map.")
-        from km3vo.alerts.skymaps import files  # numpy and astropy
+        from km3vo.alerts.skymaps import files, picture  # numpy and astropy
 
         if form == "fits.gz":
             return files.packed(self.write(revision, "fits", skymap=skymap))
         if form == "fits":
             return self._map(revision, form, lambda: files.document(revision, skymap))
+        if form == "png":
+            return self._map(revision, form, lambda: picture.document(revision, skymap))
         return self._map(revision, form, lambda: files.region_document(revision, 0.9, skymap))
 
     def _map(self, revision: Revision, form: str, make: Callable[[], bytes]) -> bytes:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry, start_http_server
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
@@ -21,7 +21,7 @@ from prometheus_client.registry import Collector
 from km3vo.catalog.model import Catalog
 from km3vo.database.logins import Database
 from km3vo.metrics import FOLDER
-from km3vo.operating.state import State, look
+from km3vo.operating.state import BOUNDS, State, look
 from km3vo.settings import Settings
 
 _OF_PROCESS = re.compile(r"_(\d+)\.db$")
@@ -65,6 +65,14 @@ class FromDatabase(Collector):
         for channel, waiting, seconds, _ in state.channels:
             outbox.add_metric([channel], waiting)
             oldest.add_metric([channel], seconds)
+        accepted = CounterMetricFamily("km3vo_alerts_accepted", "Revisions of alerts accepted", labels=["tense"])
+        for tense, count in state.accepted:
+            accepted.add_metric([tense], count)
+        refused = CounterMetricFamily("km3vo_alerts_refused", "Standard events refused", state.refused)
+        delivery = HistogramMetricFamily("km3vo_delivery_seconds", "Until alerts were acknowledged", labels=["channel"])
+        for channel, within, count, total in state.delivered:
+            bounds = [(str(bound), number) for bound, number in zip(BOUNDS, within, strict=True)]
+            delivery.add_metric([channel], buckets=[*bounds, ("+Inf", count)], sum_value=total)
         yield _gauge("km3vo_alerts_held", "Alerts that wait for a person", state.held)
         heard = GaugeMetricFamily("km3vo_heartbeat_age_seconds", "Since a pipeline was heard", labels=["source"])
         for pipeline, detector, seconds in state.heartbeats:
@@ -82,6 +90,7 @@ class FromDatabase(Collector):
         behind = GaugeMetricFamily("km3vo_replication_lag_bytes", "How far replicas are behind", labels=["replica"])
         for name, missing in state.replicas:
             behind.add_metric([name], missing)
+        yield from (accepted, refused, delivery)
         yield from (jobs, age, outbox, oldest, heard, loaded, events, lag, behind)
 
 

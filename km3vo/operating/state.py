@@ -32,6 +32,21 @@ SELECT channel, count(*) FILTER (WHERE sent IS NULL AND failed IS NULL)::int,
     count(*) FILTER (WHERE failed > now() - interval '1 day')::int
 FROM km3vo.alert_delivery GROUP BY channel ORDER BY channel
 """
+ACCEPTED = (
+    "SELECT document ->> 'tense', count(*)::int FROM km3vo.alert WHERE document IS NOT NULL GROUP BY 1 ORDER BY 1"
+)
+REFUSED = "SELECT count(*)::int FROM km3vo.alert_log WHERE what = 'refused'"
+# How many were acknowledged within so many seconds, and how long all took together.
+DELIVERED = """
+SELECT channel, array_agg(within ORDER BY bound), min(whole)::int, min(total)::float8 FROM (
+    SELECT channel, bound, count(*) FILTER (WHERE seconds <= bound)::int AS within, count(*) AS whole,
+        sum(seconds) AS total
+    FROM (SELECT channel, extract(epoch FROM sent - created) AS seconds FROM km3vo.alert_delivery
+        WHERE sent IS NOT NULL) AS one, unnest(%s::float8[]) AS bound
+    GROUP BY channel, bound
+) AS each GROUP BY channel ORDER BY channel
+"""
+BOUNDS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 30.0, 300.0, 3600.0)  # of the histogram, in seconds
 HELD = "SELECT count(*)::int FROM km3vo.alert_held WHERE ended IS NULL"
 HEARTBEATS = """
 SELECT pipeline, detector, extract(epoch FROM clock_timestamp() - heard)::float8
@@ -57,6 +72,10 @@ class State:
         loads: (table, rows, when the last of them came).
         tables: of the embargoed ones, how many events are in which state.
         channels: (channel, alerts that wait, seconds that the oldest has, alerts that were given up within a day).
+        accepted: (tense, revisions of alerts that were accepted).
+        refused: standard events that were not.
+        delivered: (channel, alerts that were acknowledged within each of ``BOUNDS`` since they were accepted, all that
+            were, seconds together).
         held: alerts that wait for a person.
         heartbeats: (pipeline, detector, seconds since it was heard).
         released_at: when the last events became public.
@@ -73,6 +92,9 @@ class State:
     loads: Sequence[tuple[str, int, datetime]] = ()
     tables: list[Status] = field(default_factory=list)
     channels: Sequence[tuple[str, int, float, int]] = ()
+    accepted: Sequence[tuple[str, int]] = ()
+    refused: int = 0
+    delivered: Sequence[tuple[str, list[int], int, float]] = ()
     held: int = 0
     heartbeats: Sequence[tuple[str, str, float]] = ()
     released_at: datetime | None = None
@@ -96,6 +118,9 @@ def look(settings: Settings, database: Database, catalog: Catalog) -> State:
             state.jobs = owner.execute(JOBS).fetchall()
             state.loads = owner.execute(LOADS).fetchall()
             state.channels = owner.execute(CHANNELS).fetchall()
+            state.accepted = owner.execute(ACCEPTED).fetchall()
+            ((state.refused,),) = owner.execute(REFUSED).fetchall()
+            state.delivered = owner.execute(DELIVERED, (list(BOUNDS),)).fetchall()
             ((state.held,),) = owner.execute(HELD).fetchall()
             state.heartbeats = owner.execute(HEARTBEATS).fetchall()
             ((state.released_at,),) = owner.execute(RELEASED).fetchall()

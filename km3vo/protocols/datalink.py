@@ -104,6 +104,7 @@ def links_of_alert(ivoid: str, revision: Revision, settings: Settings) -> Iterat
 
     if revision.ra is not None:
         yield row("fits", "#this", "Sky map of many orders (HEALPix)")
+        yield row("png", "#preview", "The map as a picture")
         yield row("moc.fits", "#auxiliary", "Region of 90 per cent as a MOC")
     page = places.page(revision, settings)
     yield ivoid, page, None, None, "#documentation", "Page of the alert, with all revisions", "text/html", None

@@ -128,7 +128,7 @@ def router(running: Service) -> APIRouter:
 
     @routes.get(
         "/alerts/{alert}",
-        summary="An alert: page, or with .json, .xml, .txt, .fits, .fits.gz, .moc.fits its newest revision",
+        summary="An alert: page, or with .json, .xml, .txt, .fits, .fits.gz, .moc.fits, .png its newest revision",
         response_class=Response,
     )
     async def alert(request: Request, alert: str) -> Response:

@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 import threading
+from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import timedelta
@@ -33,6 +34,7 @@ from km3vo.commands import opening
 from km3vo.database.logins import OWNER, SERVICE, Database
 from km3vo.embargo import tokens
 from km3vo.errors import SetupError, UnavailableError
+from km3vo.operating.metrics_server import FromDatabase
 from km3vo.settings import Settings
 from tests.alerts.hook import hook
 from tests.alerts.mailbox import free_port, mailbox
@@ -119,6 +121,44 @@ def test_kafka(copy_published: Database, service: psycopg.Connection) -> None:
 
 
 @pytest.mark.slow
+def test_what_kafka_does_not_take(copy_published: Database, service: psycopg.Connection) -> None:
+    """Too large is for good. Signing in as GCN wants it asks for a token with the secret, which is told nowhere."""
+    with broker(TOPIC) as one, hook() as endpoint:
+        address = {"bootstrap.servers": one.address}
+        small = Channel(name="small", kind="kafka", to=TOPIC, options=address | {"message.max.bytes": 1000})
+        gcn = Channel(
+            name="gcn",
+            kind="kafka",
+            to=TOPIC,
+            tenses=("test",),
+            options=address
+            | {"security.protocol": "sasl_plaintext", "sasl.mechanisms": "OAUTHBEARER", "delivery.timeout.ms": 1500}
+            | {"sasl.oauthbearer.method": "oidc", "sasl.oauthbearer.token.endpoint.url": endpoint.url}
+            | {"sasl.oauthbearer.client.id": "km3net", "sasl.oauthbearer.client.secret": "hush"},
+        )
+        with dispatching(copy_published, small, gcn):
+            send(service, (small, gcn), alert(0), alert(1, tense="test", event_name="TEST-KM3-230213A"))
+            until(lambda: counted(service, "small") == (0, 0, 2))
+            until(lambda: endpoint.got)
+            until(lambda: service.execute("SELECT last_error FROM km3vo.alert_delivery WHERE attempts > 0").fetchall())
+        headers, body = endpoint.got[0]
+        assert b64decode(headers["Authorization"].removeprefix("Basic ")) == b"km3net:hush"
+        assert b"grant_type=client_credentials" in body
+    said = service.execute("SELECT string_agg(last_error, ' ') FROM km3vo.alert_delivery").fetchone()
+    assert said is not None and "MSG_SIZE_TOO_LARGE" in said[0] and "hush" not in said[0]
+
+
+def test_a_notification_that_is_lost_does_not_matter(copy_published: Database, service: psycopg.Connection) -> None:
+    with copy_published.connect(OWNER, autocommit=True) as owner:
+        owner.execute("ALTER TABLE km3vo.alert DISABLE TRIGGER tell")
+    with hook() as receiver:
+        place = Channel(name="hook", kind="webhook", to=receiver.url)
+        with dispatching(copy_published, place):
+            send(service, (place,), alert(0))
+            until(lambda: counted(service, "hook") == (0, 1, 0))
+
+
+@pytest.mark.slow
 def test_a_broker_that_comes_and_goes_loses_nothing_and_keeps_the_order(
     copy_published: Database, service: psycopg.Connection
 ) -> None:
@@ -193,11 +233,17 @@ def test_tests_are_given_up_after_three_attempts(copy_published: Database, servi
 def test_mail(copy_published: Database, service: psycopg.Connection) -> None:
     with mailbox("451 later", "554 never") as box:
         place = Channel(name="list", kind="mail", to="alerts@example.org", options=box.options)
-        with dispatching(copy_published, place):
+        two = Channel(
+            name="two", kind="mail", to="ada@example.org, bob@example.org", options=box.options, tenses=("test",)
+        )
+        with dispatching(copy_published, place, two):
             send(service, (place,), alert(1))  # is tried again, and refused
             until(lambda: counted(service, "list") == (0, 0, 1))
             send(service, (place,), alert(0), alert(0, type="update", ra=95.0))
             until(lambda: counted(service, "list") == (0, 2, 1))
+            send(service, (two,), alert(2, tense="test", event_name="TEST-KM3-230213A"))
+            until(lambda: counted(service, "two") == (0, 1, 0))
+    assert box.to[2:] == ["ada@example.org", "bob@example.org"] and b"bob@" not in box.got.pop()
     first, second = (email.message_from_bytes(each) for each in box.got)
     assert second["References"] == first["Message-ID"] == "<KM3-230213A.1@example.org>"
     assert second["Subject"].startswith("UPDATE") and first["Auto-Submitted"] == "auto-generated"
@@ -227,8 +273,15 @@ def test_operators_are_told_once_what_begins_to_be_wrong(
         until(lambda: counted(service, "hook") == (0, 1, 2))
         again = operators.look()
         operators.close()
+        collected = FromDatabase(settings, copy_published, read_catalog(ROOT / "schemas")).collect()
+        figures = {(one.name, *one.labels.values()): one.value for metric in collected for one in metric.samples}
     assert [one for one in told if "hook" in one] == ["1 alerts were given up on hook within a day: `km3vo alert log`"]
     assert again == ["2 alerts were given up on hook within a day: `km3vo alert log`"]
+    assert figures["km3vo_alerts_accepted_total", "archival"] == 3
+    assert (
+        figures["km3vo_delivery_seconds_count", "hook"] == figures["km3vo_delivery_seconds_bucket", "hook", "+Inf"] == 1
+    )
+    assert figures["km3vo_delivery_seconds_bucket", "hook", "3600.0"] == 1
     first, second = (email.message_from_bytes(each) for each in box.got)
     assert first["To"] == "ops@example.org" and "given up on hook" in second["Subject"]
 

@@ -254,24 +254,6 @@ def test_the_cone_search(alerting: Server) -> None:
         assert "KM3-230213A_2" in answer.text and "KM3-230213B" not in answer.text
 
 
-def test_the_tables_can_be_made_anew(alerting: Server, published: Database) -> None:
-    names = ("alerts", "alerts_latest", "alert_events_online", "alert_counterparts")
-
-    def all_rows() -> list[Any]:
-        with published.connect() as admin:
-            return [sorted(map(str, admin.execute(f"SELECT * FROM km3net.{name}").fetchall())) for name in names]
-
-    before = all_rows()
-    tables = AlertTables(alerting.app.state.service.published)
-    with published.connect(SERVICE, autocommit=True) as service:
-        tables.fill(service, alerting.settings)
-    assert all_rows() == before
-    with published.connect(SERVICE) as service:
-        tables.forget(service, "KM3-230213B")
-        left = [service.execute(f"SELECT count(*) FROM km3net.{name}").fetchall()[0][0] for name in names]
-    assert left == [len(rows) - gone for rows, gone in zip(before, (1, 1, 2, 2), strict=True)]
-
-
 def test_what_supersedes_and_when_it_was_published(alerting: Server) -> None:
     query = "SELECT alert_key, superseded, published FROM km3net.alerts WHERE received <= published"
     answer = get(alerting, "/tap/sync", params={"LANG": "ADQL", "QUERY": query, "RESPONSEFORMAT": "csv"})
@@ -290,7 +272,7 @@ def test_the_links_of_a_revision(alerting: Server) -> None:
 
     found = links("ivo://km3net.org/VOEvent#KM3-230213A_2")
     assert [ending.rpartition("/")[2] for ending, what in found.items() if what == "#this"] == ["2.fits"]
-    assert set(found.values()) == {"#this", "#auxiliary", "#documentation"}
+    assert set(found.values()) == {"#this", "#preview", "#auxiliary", "#documentation"}
     assert all(httpx.get(url, timeout=60).status_code == 200 for url in found)
     assert "#this" not in links("ivo://km3net.org/VOEvent#KM3-230213C_1").values()  # without a position
     assert len(links("ivo://km3net.org/VOEvent_test#TEST-KM3-230213A_1")) == len(found)
@@ -311,3 +293,21 @@ def test_maps_are_products(alerting: Server, published: Database) -> None:
     assert row["obs_publisher_did"] == "ivo://km3net.org/VOEvent#KM3-230213A_2"
     assert (row["t_min"], row["s_ra"], row["s_fov"]) == (row["t_max"], 94.3, 4.4)
     assert httpx.get(row["datalink_url"]).content.count(row["access_url"].encode()) == 1
+
+
+def test_the_tables_can_be_made_anew(alerting: Server, published: Database) -> None:
+    names = ("alerts", "alerts_latest", "alert_events_online", "alert_counterparts")
+
+    def all_rows() -> list[Any]:
+        with published.connect() as admin:
+            return [sorted(map(str, admin.execute(f"SELECT * FROM km3net.{name}").fetchall())) for name in names]
+
+    before = all_rows()
+    tables = AlertTables(alerting.app.state.service.published)
+    with published.connect(SERVICE, autocommit=True) as service:
+        tables.fill(service, alerting.settings)
+    assert all_rows() == before
+    with published.connect(SERVICE) as service:
+        tables.forget(service, "KM3-230213B")
+        left = [service.execute(f"SELECT count(*) FROM km3net.{name}").fetchall()[0][0] for name in names]
+    assert left == [len(rows) - gone for rows, gone in zip(before, (1, 1, 2, 2), strict=True)]

@@ -13,8 +13,9 @@ from astropy.table import QTable, Table
 from mocpy import MOC
 
 from km3vo.alerts import profile, revision
+from km3vo.alerts.containment import radii
 from km3vo.alerts.revision import Revision
-from km3vo.alerts.skymaps import cells, files, shapes
+from km3vo.alerts.skymaps import cells, files, picture, shapes
 from km3vo.alerts.skymaps.files import SkymapError
 from km3vo.alerts.standard import Contour, Ellipse
 from tests.support import samples
@@ -185,3 +186,21 @@ def test_broken_maps_are_refused_in_one_line(broken: str) -> None:
     }[broken]
     with pytest.raises(SkymapError):
         files.read(document)
+
+
+@pytest.mark.parametrize("err50", [0.01, 1.2, 60.0])
+def test_a_picture_shows_the_regions_where_they_are(err50: float) -> None:
+    """The direction in the middle, and as many pixels within the borders as the areas are large."""
+    ra, dec = 359.9, 80.0
+    cells = shapes.circle(ra, dec, err50)
+    radius = min(180.0, 2 * radii(err50, None, None)[1])
+    places = picture.around(ra, dec, radius)
+    assert places[240, 240] @ shapes.vector(ra, dec) > np.cos(np.radians(radius / 200))
+    density = picture.densities(cells, places)
+    assert density.argmax() in np.flatnonzero(density == cells.density.max())
+    inside = density >= picture.least(cells, 0.5)
+    across = np.sqrt(inside.sum() / np.pi) / (picture.SIZE / 2) * radius
+    assert across == pytest.approx(err50, rel=0.06)  # cells are coarse
+    # East is left: a little more right ascension there.
+    assert places[240, 0] @ shapes.vector(ra + 1, dec) > places[240, -1] @ shapes.vector(ra + 1, dec)
+    assert picture.border(inside).sum() < inside.sum() / 4

@@ -117,7 +117,7 @@ def test_what_is_wrong_is_told_with_what_to_type(published: Database, tmp_path: 
     settings = Settings(home=tmp_path)
     state = look(settings, published, read_catalog(settings.schemas))
     assert troubles.of(state, settings) == []
-    (events,) = state.tables
+    events = next(table for table in state.tables if table.table == "km3net.events")
     state.tables = [replace(events, due=5, doubled=1, checked_at=datetime.now(UTC) - timedelta(days=1))]
     state.free, state.sessions, state.clock = 2**30, state.most_sessions, "the clock is ahead"
     state.jobs = [("QUEUED", "short", 3, 900.0), ("QUEUED", "long", 9, 9000.0)]

@@ -81,7 +81,8 @@ class Channel(BaseModel):
         if self.kind == "mail":
             attached = "" if self.format == "txt" else self.format
             letter = mail.message(revision, settings, sender=str(self.options["from"]), attached=attached)
-            letter["To"] = self.to
+            # Nobody learns who else gets it.
+            letter["To"] = "undisclosed-recipients:;" if "," in self.to else self.to
             letter["List-Unsubscribe"] = f"<mailto:{settings.publisher.contact_email}?subject=unsubscribe>"
             return letter.as_bytes(policy=letter.policy.clone(linesep="\r\n")), "message/rfc822"
         write: dict[str, Callable[[Revision, Settings], bytes]] = {

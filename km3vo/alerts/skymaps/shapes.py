@@ -56,7 +56,7 @@ def ellipse(ra: float, dec: float, shape: Ellipse) -> Cells:
     major, minor = np.radians(shape.semi_major) / scale, np.radians(shape.semi_minor) / scale
     # Cells by the smaller axis, but not so many that a thin ellipse takes seconds.
     fine = max(minor * (1.5 - minor / major / 2), major / 12)
-    north, east = _plane(ra, dec)
+    north, east = plane(ra, dec)
     turn = np.radians(shape.position_angle)
     along, across = np.cos(turn) * north + np.sin(turn) * east, np.cos(turn) * east - np.sin(turn) * north
 
@@ -87,7 +87,7 @@ def contours(ra: float, dec: float, regions: Sequence[Contour]) -> Cells:
         ra, dec: the most probable direction, ICRS, degrees.
         regions: from the inner outwards, as ``check_contours`` takes them.
     """
-    centre, (north, east) = vector(ra, dec), _plane(ra, dec)
+    centre, (north, east) = vector(ra, dec), plane(ra, dec)
     borders = [_projected(np.array(contour.polygon), centre, north, east) for contour in regions]
     levels = [contour.containment for contour in regions]
     if levels[-1] < 0.99:
@@ -133,7 +133,7 @@ def contours(ra: float, dec: float, regions: Sequence[Contour]) -> Cells:
 
 def check_contours(ra: float, dec: float, given: Sequence[Contour]) -> str | None:
     """What is wrong with contours around a direction, or None."""
-    centre, (north, east) = vector(ra, dec), _plane(ra, dec)
+    centre, (north, east) = vector(ra, dec), plane(ra, dec)
     borders = []
     for place, contour in enumerate(given, start=1):
         corners = np.array(contour.polygon)
@@ -164,7 +164,7 @@ def _angle(places: Floats, centre: Floats) -> Floats:
     return np.asarray(2 * np.arcsin(np.minimum(chord / 2, 1)))
 
 
-def _plane(ra: float, dec: float) -> tuple[Floats, Floats]:
+def plane(ra: float, dec: float) -> tuple[Floats, Floats]:
     """North and east at a position, as unit vectors."""
     lon, lat = np.radians(ra), np.radians(dec)
     north = np.array([-np.sin(lat) * np.cos(lon), -np.sin(lat) * np.sin(lon), np.cos(lat)])

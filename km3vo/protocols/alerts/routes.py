@@ -48,7 +48,7 @@ T = TypeVar("T")
 
 FEED = 100  # entries of the feed
 AGAIN = 0.5  # seconds between looks whether the alert that is revised has come
-MAPS = ("fits", "fits.gz")  # how the forms of sky maps end
+MAPS = ("fits", "fits.gz", "png")  # how the forms of sky maps end
 LATEST, IMMUTABLE = "max-age=5", "max-age=31536000, immutable"
 _KEY = re.compile(r"[!-~]{1,200}")
 _FILE = re.compile(r"(\d{1,9})\.([a-z.]+)")
@@ -110,7 +110,7 @@ def router(running: Service) -> APIRouter:
             request, atom.feed(entries, settings, address=asked_url(request, settings)), "application/atom+xml"
         )
 
-    @routes.get("/alerts/{alert}/{revision}", summary="A revision: 1.json, .xml, .txt, .fits, .fits.gz, .moc.fits")
+    @routes.get("/alerts/{alert}/{revision}", summary="A revision: 1.json, .xml, .txt, .fits, .moc.fits, .png")
     async def revised(request: Request, alert: str, revision: str) -> Response:
         match = _FILE.fullmatch(revision)
         number, form = (int(match[1]), match[2]) if match else (0, "")
@@ -147,7 +147,7 @@ async def document(
     answer = respond(request, written, FORMS[form])
     answer.headers["Cache-Control"] = caching
     answer.headers["Link"] = _links(running, revision, len(found), form)
-    if form.endswith(MAPS):
+    if form.endswith(MAPS) and form != "png":
         name = f"{revision.key}.{'' if form == 'moc.fits' else 'multiorder.'}{form}"
         answer.headers["Content-Disposition"] = f'inline; filename="{name}"'
     return answer
