@@ -55,12 +55,16 @@ def test_public_rows_follow_and_no_others(
     hide(database)
     published = replication.publish(database, catalog)
     assert published == replication.publish(database, catalog)  # safe to run again
-    assert published == ["lab.events_public", "lab.alerts_public", "lab.known"]
+    assert published == [
+        *("km3net.alert_links_public", "km3net.candidates_public"),
+        *("lab.events_public", "lab.alerts_public", "lab.known"),
+    ]
     with outside.connect(autocommit=True) as there:
         there.execute(replication.subscription(database))
         try:
             for relation, count in (("lab.events_public", 400), ("lab.alerts_public", 100), ("lab.known", 400)):
                 wait_for_rows(there, relation, count)
+            wait_for_rows(there, "km3net.alert_links_public", 1)
             add_alert(owner, 777_777, "2020-01-01")
             with database.connect(SERVICE, autocommit=True) as service:
                 assert partitions.promote(service, alerts).moved == 1

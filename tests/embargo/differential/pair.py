@@ -19,7 +19,7 @@ from tests.support.server import Server
 THREADS = 8
 TIMES = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z?|\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)?( UTC)?")
 REQUEST_TIME = re.compile(rb"(?<=request_date|responseDate)[^0-9]{1,12}\d{4}-\d\d-\d\dT[\d:.]+|(?<=upSince>)[^<]+")
-# Made by chance: ids of jobs, of subscriptions and of requests that failed, and what is written in base64 cannot hold a clock.
+# Made by chance: ids of jobs, of saved conditions and of requests that failed; what is in base64 holds no clock.
 CHANCE = re.compile(
     rb"(?<=/async/)[A-Za-z0-9_-]{8,}|(?<=jobId>)[A-Za-z0-9_-]{8,}|(?<=request )[0-9a-f]{16}|(?<=filter=)[0-9a-f]{12}"
 )
