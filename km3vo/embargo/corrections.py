@@ -127,6 +127,10 @@ def _changing(connection: psycopg.Connection, published: str) -> Iterator[None]:
                         f"an earlier version of one of these public events of {published} is not due by the present "
                         "rule. Nothing was changed"
                     ) from None
+                if error.sqlstate == "KM009":
+                    raise ConflictError(
+                        f"some of these events of {published} have just been released. Nothing was changed: try again"
+                    ) from None
                 raise
     finally:
         connection.rollback()

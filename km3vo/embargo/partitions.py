@@ -24,7 +24,7 @@ from km3vo.errors import SetupError
 # created may be called by everybody until that is taken away.
 FORGET_FUNCTIONS = """
 DROP FUNCTION IF EXISTS km3vo.promote(text, integer, timestamptz), km3vo.due(text, text, text, timestamp),
-    km3vo.set_quality(text, text, text[], text, text)
+    km3vo.set_quality(text, text, text[], text, text), km3vo.take_out(km3vo.versioned, text, bigint)
 """
 CLOSE_FUNCTIONS = "REVOKE ALL ON ALL ROUTINES IN SCHEMA km3vo FROM PUBLIC"
 LET_SERVICE = """

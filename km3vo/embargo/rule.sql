@@ -6,7 +6,8 @@
 --
 -- SQLSTATEs of ours: KM001 not public yet, KM002 the clock is not to be trusted, KM003 public already,
 -- KM004 there is no such table, stream or exception, KM005 in force already, KM006 held while it was being released,
--- KM007 a change of published rows that comes by no command, KM008 public rows would change without being said so.
+-- KM007 a change of published rows that comes by no command, KM008 public rows would change without being said so,
+-- KM009 events were released while they were being taken out.
 
 -- Three locks for each table, held to the end of a transaction.
 --   loading (20301): loads share it, a change of rules has it alone. So no row is loaded by a rule that has just been

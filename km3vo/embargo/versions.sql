@@ -121,15 +121,28 @@ BEGIN
 END $$;
 
 -- Take the events of pg_temp.chosen out of a table and keep them in its history. Returns how many there were.
-CREATE OR REPLACE FUNCTION km3vo.take_out(known km3vo.versioned, ended text, log bigint) RETURNS bigint
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+-- A release waits for none of this, nor this for a release, since waiting would tell. So it may move some of the events
+-- meanwhile: they would be withdrawn and still public, or go back into embargo. Then nothing is done: as many rows must
+-- go as were kept, beside `replaced` that were kept before by the same entry of the log, and as many of them be public as
+-- were when that was decided (`of_public`).
+CREATE OR REPLACE FUNCTION km3vo.take_out(
+    known km3vo.versioned, ended text, log bigint, replaced bigint, of_public bigint
+) RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     gone bigint;
+    kept bigint;
+    kept_public bigint;
 BEGIN
     PERFORM km3vo.keep(known, known.parent::text, 'pg_temp.chosen AS named', ended, log);
     EXECUTE format('DELETE FROM %s AS event USING pg_temp.chosen WHERE event.%I = chosen.event',
         known.parent, known.event_column);
     GET DIAGNOSTICS gone = ROW_COUNT;
+    EXECUTE format('SELECT count(*), count(*) FILTER (WHERE %2$s) FROM %1$s WHERE _change = $1', known.history,
+        CASE WHEN EXISTS (SELECT FROM km3vo.embargoed WHERE published = known.published)
+            THEN '_access = ''p''' ELSE 'true' END) INTO kept, kept_public USING log;
+    IF kept <> gone + replaced OR kept_public <> of_public THEN
+        RAISE EXCEPTION 'embargo: events of % have just been released', known.published USING ERRCODE = 'KM009';
+    END IF;
     RETURN gone;
 END $$;
 
@@ -287,7 +300,7 @@ BEGIN
         PERFORM km3vo.end_renewal(known);
         DELETE FROM pg_temp.chosen USING pg_temp.replaced WHERE chosen.event = replaced.event;
     END IF;
-    vanished := km3vo.take_out(known, 'superseded', log) + in_place - superseded;
+    vanished := km3vo.take_out(known, 'superseded', log, in_place, changed_public) + in_place - superseded;
     PERFORM km3vo.note_change(known, log, superseded + vanished, changed_public);
     RETURN NEXT;
 END $$;
@@ -398,7 +411,7 @@ DECLARE
 BEGIN
     changed_public := km3vo.count_public(known, of_public);
     log := km3vo.begin_change(of_table, 'withdraw', why, who);
-    withdrawn := km3vo.take_out(known, 'withdrawn', log);
+    withdrawn := km3vo.take_out(known, 'withdrawn', log, 0, changed_public);
     PERFORM km3vo.note_change(known, log, withdrawn, changed_public);
     RETURN NEXT;
 END $$;
@@ -476,7 +489,7 @@ BEGIN
             USING log, one.change;
         DELETE FROM pg_temp.chosen USING pg_temp.replaced WHERE chosen.event = replaced.event;
     END IF;
-    unloaded := km3vo.take_out(known, 'unloaded', log) + in_place;
+    unloaded := km3vo.take_out(known, 'unloaded', log, in_place, changed_public) + in_place;
     came_back := in_place + CASE WHEN one.change IS NULL THEN 0 ELSE km3vo.put_back(known,
         format('kept._ended = ''superseded'' AND kept._change = %s', one.change), log) END;
     UPDATE km3vo.load SET unloaded = log WHERE number = ANY (together);

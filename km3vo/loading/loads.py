@@ -260,6 +260,10 @@ def _load(
                 f"By its new time of observation one of the public events of {table.qualified} is not due: nothing was "
                 "loaded. Withdraw it first; its new version is then released when it is due."
             ) from None
+        if error.sqlstate == "KM009":
+            raise ConflictError(
+                f"Some of the events of {table.qualified} that would be superseded have just been released. {_AGAIN}"
+            ) from None
         if error.sqlstate == "KM008":
             raise ConflictError(
                 f"{error.diag.message_primary} of the events of {table.qualified} that would be superseded are public: "
