@@ -130,17 +130,19 @@ CREATE OR REPLACE FUNCTION km3vo.take_out(
 ) RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     gone bigint;
+    gone_public bigint;
     kept bigint;
     kept_public bigint;
 BEGIN
     PERFORM km3vo.keep(known, known.parent::text, 'pg_temp.chosen AS named', ended, log);
-    EXECUTE format('DELETE FROM %s AS event USING pg_temp.chosen WHERE event.%I = chosen.event',
-        known.parent, known.event_column);
-    GET DIAGNOSTICS gone = ROW_COUNT;
+    EXECUTE format('WITH gone AS (DELETE FROM %1$s AS event USING pg_temp.chosen WHERE event.%2$I = chosen.event'
+        ' RETURNING %3$s AS is_public) SELECT count(*), count(*) FILTER (WHERE is_public) FROM gone',
+        known.parent, known.event_column, CASE WHEN EXISTS (SELECT FROM km3vo.embargoed WHERE published = known.published)
+            THEN 'event._access = ''p''' ELSE 'true' END) INTO gone, gone_public;
     EXECUTE format('SELECT count(*), count(*) FILTER (WHERE %2$s) FROM %1$s WHERE _change = $1', known.history,
         CASE WHEN EXISTS (SELECT FROM km3vo.embargoed WHERE published = known.published)
             THEN '_access = ''p''' ELSE 'true' END) INTO kept, kept_public USING log;
-    IF kept <> gone + replaced OR kept_public <> of_public THEN
+    IF kept <> gone + replaced OR kept_public <> of_public OR gone_public + replaced <> of_public THEN
         RAISE EXCEPTION 'embargo: events of % have just been released', known.published USING ERRCODE = 'KM009';
     END IF;
     RETURN gone;
