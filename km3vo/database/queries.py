@@ -245,6 +245,7 @@ class RowStream:
         self._watchdog.watch(self)
         try:
             while True:
+                sent = False
                 self._connection, fresh = self._pool.take(own=self.long)
                 self._cursor = self._connection.cursor()
                 self._cursor.adbc_statement.set_options(**{"adbc.postgresql.batch_size_hint_bytes": str(BATCH_BYTES)})
@@ -261,6 +262,7 @@ class RowStream:
                             self._cursor.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
                             moment = sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(self._snapshot))
                             self._cursor.execute(moment.as_string())
+                        sent = True
                         self._cursor.execute(statement)
                         # Not the cursor's own reader: that one gives errors after the start without an SQLSTATE.
                         handle = self._cursor.fetch_arrow()
@@ -268,8 +270,9 @@ class RowStream:
                         self._first = next(self._batches, None)
                     return
                 except adbc_driver_manager.Error as error:
-                    # Pooled connections that PostgreSQL closed meanwhile show it only when they are used.
-                    if self._cancelled or fresh or not failures.is_cut(error.sqlstate):
+                    # Pooled connections that PostgreSQL closed meanwhile show it when they are first used. A statement
+                    # that was sent is not sent again: it may be what ended PostgreSQL.
+                    if self._cancelled or fresh or sent or not failures.is_cut(error.sqlstate):
                         raise self._explain(error.sqlstate, str(error)) from None
                     self._release(broken=True)
         except BaseException:

@@ -65,17 +65,6 @@ BEGIN
     RETURN NULL;
 END $$;
 
--- Loads, releases and changes of rules wait while rows are taken out and put back.
-CREATE OR REPLACE FUNCTION km3vo.lock_changes(known km3vo.versioned) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    IF EXISTS (SELECT FROM km3vo.embargoed WHERE published = known.published) THEN
-        PERFORM km3vo.lock_rules(known.published);
-    ELSE
-        EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', known.parent);
-    END IF;
-END $$;
-
 -- Public rows are about to change: how many there are among pg_temp.chosen, and whether that was said.
 CREATE OR REPLACE FUNCTION km3vo.count_public(known km3vo.versioned, of_public boolean) RETURNS bigint
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$

@@ -24,6 +24,7 @@ from km3vo.alerts import tables as alert_tables
 from km3vo.catalog import origin
 from km3vo.catalog.model import Column, Table
 from km3vo.database.audiences import Audience
+from km3vo.datatypes import DATATYPES
 from km3vo.embargo import marking, partitions
 from km3vo.errors import NotFoundError, ParameterError
 from km3vo.followup import elsewhere, neighbours
@@ -49,7 +50,6 @@ from km3vo.web.visibility import Asked, Observatories, draw, number, observatori
 
 SHOWN = 12  # neighbours of one table in the list
 LONGEST = 300  # characters of an identifier
-INTEGERS = {"short": 15, "int": 31, "long": 63, "unsignedByte": 15}  # bits
 FORMS = {"json": "application/json", "votable": "application/x-votable+xml", "jsonld": "application/ld+json"}
 TITLES = {
     "json": "This page as JSON",
@@ -137,11 +137,11 @@ def _key(table: Table, id: str) -> str | int | None:
     column = table.column(table.id)
     if column.is_string:
         return id
-    bits = INTEGERS.get(column.datatype)
+    known = DATATYPES[column.datatype]
     # Each number has one address: 7, and neither 07 nor +7.
-    if bits is None or len(id) > 20 or not id.removeprefix("-").isdecimal() or str(int(id)) != id:
+    if known.low is None or known.high is None or len(id) > 20 or not id.removeprefix("-").isdecimal():
         return None
-    return int(id) if abs(int(id)) < 2**bits else None
+    return int(id) if str(int(id)) == id and known.low <= int(id) <= known.high else None
 
 
 def _statement(template: str, table: Table, audience: Audience) -> sql.Composed:
