@@ -13,8 +13,7 @@ import psycopg
 from km3vo.alerts.sending import outbox
 from km3vo.alerts.sending.channels import Channel
 from km3vo.alerts.sending.outbox import Arrived, Delivery, Refused
-from km3vo.database import failures
-from km3vo.database.logins import SERVICE, Database
+from km3vo.database.logins import Database
 
 log = logging.getLogger(__name__)
 
@@ -70,24 +69,13 @@ class Dispatcher:
         Raises:
             Km3voError: the database went away; to be called again.
         """
-        try:
-            self._run()
-        except psycopg.Error as error:
-            raise failures.explain(error.sqlstate) from None
-
-    def _run(self) -> None:
-        with self._database.connect(SERVICE, autocommit=True) as connection:
-            outbox.listen(connection)
-            mine = False
+        with outbox.turns(self._database, self._channel.name, self._stopping) as turns:
             sending: Transport | None = None
             try:
-                while not self._stopping():
-                    mine = mine or outbox.is_mine(connection, self._channel.name)
-                    if mine and (batch := outbox.claim(connection, self._channel.name)):
+                for connection in turns:
+                    while not self._stopping() and (batch := outbox.claim(connection, self._channel.name)):
                         sending = sending or transport(self._channel)
                         self._send(connection, sending, batch)
-                    else:
-                        outbox.wait(connection)
             finally:
                 if sending is not None:
                     sending.close()

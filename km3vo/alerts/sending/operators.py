@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import smtplib
-from email.message import EmailMessage
 
 import psycopg
 
@@ -60,12 +59,13 @@ class Operators:
             self._connection.close()
 
     def _send(self, fresh: list[str]) -> None:
-        letter = EmailMessage()
-        letter["From"], letter["To"] = str(self._channel.options["from"]), self._channel.to
-        letter["Subject"] = f"km3vo: {fresh[0]}"[:120]
-        letter["Auto-Submitted"] = "auto-generated"
         lines = "\n".join(f"- {one}" for one in fresh)
-        letter.set_content(f"{self._settings.base_url} needs somebody:\n\n{lines}\n\nMore: km3vo status\n")
+        letter = smtp.letter(
+            self._channel,
+            f"km3vo: {fresh[0]}"[:120],
+            f"{self._settings.base_url} needs somebody:\n\n{lines}\n\nMore: km3vo status\n",
+        )
+        letter["To"] = self._channel.to
         try:
             with smtp.opened(self._channel.values()) as server:
                 server.send_message(letter)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import random
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,7 +20,8 @@ from psycopg.rows import class_row
 from km3vo.alerts.records import Record
 from km3vo.alerts.sending.channels import Channel
 from km3vo.alerts.tables import AlertTables
-from km3vo.database import notices
+from km3vo.database import failures, notices
+from km3vo.database.logins import SERVICE, Database
 from km3vo.settings import Settings
 
 BATCH = 500
@@ -168,18 +170,34 @@ def is_mine(connection: psycopg.Connection, channel: str) -> bool:
     return row == (True,)
 
 
-def listen(connection: psycopg.Connection) -> None:
-    """Have a session told of each alert that is committed, for ``wait``."""
-    named = connection.execute(notices.NAME, ("km3vo_alert",)).fetchone()
-    assert named is not None
-    connection.execute(notices.listen(named[0]))
+@contextmanager
+def turns(database: Database, channel: str, stopping: Callable[[], bool]) -> Iterator[Iterator[psycopg.Connection]]:
+    """A session of the service, each time that there may be something to send by a channel, until the service stops.
+
+    It is woken by each alert that is committed, and looks every second. Of several processes one has turns.
+
+    Raises:
+        Km3voError: the database went away; to be called again.
+    """
+    try:
+        with database.connect(SERVICE, autocommit=True) as connection:
+            named = connection.execute(notices.NAME, ("km3vo_alert",)).fetchone()
+            assert named is not None
+            connection.execute(notices.listen(named[0]))
+            yield _turns(connection, channel, stopping)
+    except psycopg.Error as error:
+        raise failures.explain(error.sqlstate) from None
 
 
-def wait(connection: psycopg.Connection) -> None:
-    """Until there may be something to send: a session that listens is woken by each alert, and looks every second."""
-    notified: Iterator[object] = connection.notifies(timeout=LOOK, stop_after=1)
-    for _ in notified:
-        pass
+def _turns(connection: psycopg.Connection, channel: str, stopping: Callable[[], bool]) -> Iterator[psycopg.Connection]:
+    mine = False
+    while not stopping():
+        mine = mine or is_mine(connection, channel)
+        if mine:
+            yield connection
+        notified: Iterator[object] = connection.notifies(timeout=LOOK, stop_after=1)
+        for _ in notified:
+            pass
 
 
 def claim(connection: psycopg.Connection, channel: str) -> list[Delivery]:

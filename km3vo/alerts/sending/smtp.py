@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import smtplib
 from collections.abc import Iterator, Mapping
+from email.message import EmailMessage
 from typing import Any
 
 from km3vo.alerts.sending.channels import Channel
@@ -56,6 +57,16 @@ def opened(values: Mapping[str, Any]) -> smtplib.SMTP:
         server.close()
         raise
     return server
+
+
+def letter(channel: Channel, subject: str, text: str) -> EmailMessage:
+    """A mail of a text, without a recipient."""
+    mail = EmailMessage()
+    mail["From"] = str(channel.options["from"])
+    mail["Subject"] = subject
+    mail["Auto-Submitted"] = "auto-generated"
+    mail.set_content(text)
+    return mail
 
 
 def refused(error: OSError | smtplib.SMTPException) -> Refused:

@@ -19,8 +19,7 @@ from km3vo.alerts.records import Record
 from km3vo.alerts.sending import outbox, smtp
 from km3vo.alerts.sending.channels import Channel
 from km3vo.alerts.subscriptions import Format
-from km3vo.database import failures
-from km3vo.database.logins import SERVICE, Database
+from km3vo.database.logins import Database
 from km3vo.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -103,17 +102,9 @@ class Subscribers:
         Raises:
             Km3voError: the database went away; to be called again.
         """
-        try:
-            with self._database.connect(SERVICE, autocommit=True) as service:
-                outbox.listen(service)
-                mine = False
-                while not self._stopping():
-                    mine = mine or outbox.is_mine(service, self._channel.name)
-                    if mine:
-                        self._look(service)
-                    outbox.wait(service)
-        except psycopg.Error as error:
-            raise failures.explain(error.sqlstate) from None
+        with outbox.turns(self._database, self._channel.name, self._stopping) as turns:
+            for service in turns:
+                self._look(service)
 
     def _look(self, service: psycopg.Connection) -> None:
         service.execute(FORGET)
@@ -194,17 +185,14 @@ class Subscribers:
         return letter
 
     def _question(self, one: Subscriber) -> EmailMessage:
-        letter = EmailMessage()
-        letter["From"] = str(self._channel.options["from"])
-        letter["Subject"] = "Do you want mails of KM3NeT alerts?"
-        letter["Auto-Submitted"] = "auto-generated"
         chosen = f"Which: {one.condition}\n" if one.condition else ""
-        letter.set_content(
+        return smtp.letter(
+            self._channel,
+            "Do you want mails of KM3NeT alerts?",
             f"Somebody, perhaps you, asked at {self._settings.base_url} for mails of KM3NeT alerts to this address.\n"
             f"{chosen}\nIf you want them, open this page and say so within two days:\n"
-            f"{address_of(one.token, self._settings)}\n\nIf not, do nothing: no more mails will come.\n"
+            f"{address_of(one.token, self._settings)}\n\nIf not, do nothing: no more mails will come.\n",
         )
-        return letter
 
     def _hand_over(self, server: smtplib.SMTP, one: Subscriber, letter: EmailMessage) -> None:
         letter["To"] = one.address
