@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from km3vo.alerts.records import Record
 from km3vo.alerts.revision import Revision
 from km3vo.errors import ParameterError
+from km3vo.followup.places import Place
 
 EACH = 50  # alerts of a page
 STATES = ("initial", "subsequent", "update", "retraction")
@@ -94,9 +95,9 @@ def _place(asked: Mapping[str, str]) -> list[Callable[[Revision], bool]]:
         raise ParameterError("ra and dec go together, and with them radius: write them in degrees")
     ra, dec = _number("ra", asked["ra"], 0, 360), _number("dec", asked["dec"], -90, 90)
     if "radius" not in asked:
-        return [lambda one: one.err90 is not None and separation(one, ra, dec) <= one.err90]
+        return [lambda one: one.err90 is not None and _away(one, ra, dec) <= one.err90]
     radius = _number("radius", asked["radius"], 0, 180)
-    return [lambda one: separation(one, ra, dec) <= radius]
+    return [lambda one: _away(one, ra, dec) <= radius]
 
 
 def _words(one: Revision) -> str:
@@ -131,13 +132,8 @@ def _time(name: str, text: str) -> datetime:
     return found.replace(tzinfo=UTC)
 
 
-def separation(one: Revision, ra: float, dec: float) -> float:
+def _away(one: Revision, ra: float, dec: float) -> float:
     """Degrees between an alert and a place; infinite without a position."""
     if one.ra is None or one.dec is None:
         return math.inf
-    a, b, between = math.radians(one.dec), math.radians(dec), math.radians(one.ra - ra)
-    # Vincenty's formula, which is exact for small and for large angles.
-    east = math.cos(b) * math.sin(between)
-    north = math.cos(a) * math.sin(b) - math.sin(a) * math.cos(b) * math.cos(between)
-    along = math.sin(a) * math.sin(b) + math.cos(a) * math.cos(b) * math.cos(between)
-    return math.degrees(math.atan2(math.hypot(east, north), along))
+    return Place(one.ra, one.dec).separation(ra, dec)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from km3vo.adql.frames import ECLIPTIC, GALACTIC, ICRS, direction, vector
 from km3vo.catalog.model import Position
-
-ONE_SIGMA = 1 - math.exp(-0.5)  # of the probability, in two dimensions
+from km3vo.correlation import containment
+from km3vo.correlation.roles import ONE_SIGMA
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Place:
 
     def radius(self, share: float) -> float:
         """Radius of the circle that holds the true direction with a probability, in degrees; 0 without an error."""
-        return min(180.0, (self.sigma or 0.0) * math.sqrt(-2 * math.log(1 - share)))
+        return min(180.0, (self.sigma or 0.0) * containment.factor(share))
 
     @property
     def galactic(self) -> tuple[float, float]:
@@ -57,8 +57,7 @@ def sigma_of(position: Position, error: float | None) -> float | None:
     """The standard deviation that an error circle of a table means, in degrees."""
     if position.error is None or error is None or not error > 0:
         return None
-    share = ONE_SIGMA if position.share is None else position.share
-    return error / math.sqrt(-2 * math.log(1 - share))
+    return error / containment.factor(ONE_SIGMA if position.share is None else position.share)
 
 
 def sexagesimal(ra: float, dec: float) -> tuple[str, str]:
