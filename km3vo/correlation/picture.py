@@ -42,11 +42,19 @@ def directions(width: int, height: int) -> tuple[Floats, Floats]:
     """Right ascension and declination of the pixels of a picture; NaN outside the sky."""
     x = ((np.arange(width) + 0.5) / width * 2 - 1)[None, :]
     y = (1 - (np.arange(height) + 0.5) / height * 2)[:, None]
-    inside = x**2 + y**2 < 1
-    z = np.sqrt(np.where(inside, 1 - (x**2 + y**2) / 2, np.nan))
-    # x and y are the coordinates over their largest values, 2√2 and √2.
+    lon, lat = from_hammer(x, y)
+    return np.mod(180 - lon, 360), lat
+
+
+def from_hammer(x: Floats, y: Floats) -> tuple[Floats, Floats]:
+    """Longitude and latitude, in degrees from the middle, of places in Hammer's projection; NaN outside the sky.
+
+    Args:
+        x, y: over their largest values, 2√2 and √2.
+    """
+    z = np.sqrt(np.where(x**2 + y**2 < 1, 1 - (x**2 + y**2) / 2, np.nan))
     half = np.arctan2(np.sqrt(2) * x * z, 2 * z**2 - 1)
-    return np.mod(180 - np.degrees(2 * half), 360), np.degrees(np.arcsin(np.sqrt(2) * y * z))
+    return np.degrees(2 * half), np.degrees(np.arcsin(np.clip(np.sqrt(2) * y * z, -1, 1)))
 
 
 def colours(values: Floats, largest: float) -> Bytes:

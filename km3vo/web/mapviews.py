@@ -85,7 +85,7 @@ class View:
             if self.projection == "zoom":
                 lon, lat = self._zenithal(across, up)
             else:
-                lon, lat = _mollweide(across, up) if self.projection == "mollweide" else _hammer(across, up)
+                lon, lat = _mollweide(across, up) if self.projection == "mollweide" else picture.from_hammer(across, up)
                 # 12h, or the Galactic centre, is in the middle; longitudes grow to the left.
                 lon = (180.0 if self.frame == "equatorial" else 0.0) - lon
         return _to_icrs(lon, lat) if self.frame == "galactic" else (lon % 360, lat)
@@ -98,12 +98,6 @@ class View:
         lat = np.arcsin(np.clip(np.cos(far) * np.sin(lat0) + north * np.cos(lat0), -1, 1))
         lon = np.arctan2(np.sin(far) * np.sin(turn), np.cos(far) * np.cos(lat0) - north * np.sin(lat0))
         return self.lon + np.degrees(lon), np.degrees(lat)
-
-
-def _hammer(x: Floats, y: Floats) -> tuple[Floats, Floats]:
-    z = np.sqrt(np.where(x**2 + y**2 < 1, 1 - (x**2 + y**2) / 2, np.nan))
-    half = np.arctan2(np.sqrt(2) * x * z, 2 * z**2 - 1)
-    return np.degrees(2 * half), np.degrees(np.arcsin(np.clip(np.sqrt(2) * y * z, -1, 1)))
 
 
 def _mollweide(x: Floats, y: Floats) -> tuple[Floats, Floats]:
