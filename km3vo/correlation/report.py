@@ -80,23 +80,26 @@ def report(answer: Answer, tables: Iterable[Table] = ()) -> Report:
     )
 
 
-def _unreached(answer: Answer) -> NDArray[np.bool_]:
-    """Which sources fewer than ten scrambles reached, so that their p-value has only a bound."""
-    unreached: NDArray[np.bool_] = answer.searched & np.isnan(answer.p_local) & (answer.ts > 0)
-    return unreached
-
-
 def _order(answer: Answer) -> NDArray[np.int64]:
-    """The places of the sources, the most significant first."""
-    p = np.where(np.isnan(answer.p_local), np.where(_unreached(answer), 0, 2), answer.p_local)
+    """The places of the sources, the most significant first.
+
+    Those that fewer than ten scrambles reached have only a bound of their p-value, below that of all others.
+    """
+    unreached = answer.searched & (answer.ts > 0)
+    p = np.where(np.isnan(answer.p_local), np.where(unreached, 0, 2), answer.p_local)
     order: NDArray[np.int64] = np.lexsort((-np.nan_to_num(answer.ts), p))
     return order
 
 
 def _local(answer: Answer, place: int) -> str:
-    if _unreached(answer)[place]:
-        return f"< {_number(11 / (answer.question.scrambles + 1))}"
+    if np.isnan(answer.p_local[place]) and answer.searched[place] and answer.ts[place] > 0:
+        return f"< {_number(_bound(answer.question.scrambles))}"
     return _number(answer.p_local[place])
+
+
+def _bound(scrambles: int) -> float:
+    """What a p-value is below that fewer than ten of so many scrambles reached."""
+    return 11 / (scrambles + 1)
 
 
 def _done(answer: Answer) -> Iterable[str]:
@@ -150,7 +153,7 @@ def _found(answer: Answer) -> Iterable[str]:
         yield f"{_counted(left)} not searched: too few events have their declination."
     if answer.stack is not None:
         stack = answer.stack
-        p = _number(stack.p) if not np.isnan(stack.p) else f"below {_number(11 / (stack.scrambles + 1))}"
+        p = _number(stack.p) if not np.isnan(stack.p) else f"below {_number(_bound(stack.scrambles))}"
         yield f"Together the sources have TS {_number(stack.ts)} and n_s {_number(stack.n_s)}; p = {p}."
     if np.isnan(answer.p_post).all():
         return
