@@ -122,15 +122,15 @@ DECLARE
     gone_public bigint;
     kept bigint;
     kept_public bigint;
+    is_public text := CASE WHEN EXISTS (SELECT FROM km3vo.embargoed WHERE published = known.published)
+        THEN '_access = ''p''' ELSE 'true' END;
 BEGIN
     PERFORM km3vo.keep(known, known.parent::text, 'pg_temp.chosen AS named', ended, log);
     EXECUTE format('WITH gone AS (DELETE FROM %1$s AS event USING pg_temp.chosen WHERE event.%2$I = chosen.event'
         ' RETURNING %3$s AS is_public) SELECT count(*), count(*) FILTER (WHERE is_public) FROM gone',
-        known.parent, known.event_column, CASE WHEN EXISTS (SELECT FROM km3vo.embargoed WHERE published = known.published)
-            THEN 'event._access = ''p''' ELSE 'true' END) INTO gone, gone_public;
-    EXECUTE format('SELECT count(*), count(*) FILTER (WHERE %2$s) FROM %1$s WHERE _change = $1', known.history,
-        CASE WHEN EXISTS (SELECT FROM km3vo.embargoed WHERE published = known.published)
-            THEN '_access = ''p''' ELSE 'true' END) INTO kept, kept_public USING log;
+        known.parent, known.event_column, is_public) INTO gone, gone_public;
+    EXECUTE format('SELECT count(*), count(*) FILTER (WHERE %2$s) FROM %1$s WHERE _change = $1', known.history, is_public)
+        INTO kept, kept_public USING log;
     IF kept <> gone + replaced OR kept_public <> of_public OR gone_public + replaced <> of_public THEN
         RAISE EXCEPTION 'embargo: events of % have just been released', known.published USING ERRCODE = 'KM009';
     END IF;
