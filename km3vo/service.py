@@ -41,6 +41,7 @@ from km3vo.embargo.access import Access
 from km3vo.embargo.promoter import Promoter
 from km3vo.embargo.withheld import Withheld
 from km3vo.errors import NotFoundError
+from km3vo.followup import elsewhere, visibility
 from km3vo.holdings.downloads import DownloadFiles
 from km3vo.holdings.reader import HoldingsReader
 from km3vo.identity.credentials import Authenticator
@@ -126,6 +127,8 @@ class Service:
         self.tail = Tail(database, self.alerts, settings)
         self.outgoing = Outgoing(settings, channels.read(settings), AlertTables(published))
         self.documents = Documents(settings)
+        self.sites = visibility.read(settings)
+        self.elsewhere = elsewhere.read(settings)
         self.subscriptions = Subscriptions(self.pool)
         self.filters = Filters(database, self.sources["public"])
         self.jobs = Jobs(self.pool)

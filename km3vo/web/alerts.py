@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from urllib.parse import urlencode
 
 from fastapi import APIRouter
 from markupsafe import Markup
-from psycopg import sql
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -21,7 +21,6 @@ from km3vo.alerts.messages import notice, places
 from km3vo.alerts.records import Record
 from km3vo.alerts.revision import Revision
 from km3vo.catalog.model import Position
-from km3vo.embargo import partitions
 from km3vo.followup import elsewhere, neighbours
 from km3vo.followup.places import Place, sexagesimal, sigma_of
 from km3vo.protocols.alerts.routes import LATEST, document, wants_tests
@@ -34,10 +33,10 @@ from km3vo.settings import Settings
 from km3vo.web import fieldview
 from km3vo.web.contours import Contours
 from km3vo.web.describe import Page
-from km3vo.web.events import address, near
+from km3vo.web.events import address, near, statement
 from km3vo.web.pages import html
 from km3vo.web.revisions import documents, flat, link, revision_page, side_by_side
-from km3vo.web.visibility import Asked, draw, observatories
+from km3vo.web.visibility import Asked, Observatories, draw
 
 MOST = 1000  # alerts that are looked through for a page
 # The radii of alerts are of 50 %; their rows are neighbours of others, and no neighbours of themselves.
@@ -51,8 +50,7 @@ _ACCEPTED = {"application/json": "json", "application/xml": "xml", "text/xml": "
 def router(running: Service) -> APIRouter:
     """The routes of the pages."""
     routes = APIRouter(tags=["Alerts"])
-    settings, known, contours = running.settings, observatories(running), Contours()
-    services = elsewhere.read(settings)
+    settings, known, contours = running.settings, Observatories(running.sites), Contours()
 
     async def listed(request: Request) -> tuple[Chosen, list[Record]]:
         wanted = chosen.read(request.query_params)
@@ -105,7 +103,7 @@ def router(running: Service) -> APIRouter:
             ],
             "visibility": night,
             "night": Markup(draw(drawn, words).decode()),
-            "elsewhere": elsewhere.links(services, place, radius),
+            "elsewhere": elsewhere.links(running.elsewhere, place, radius),
             "sexagesimal": sexagesimal(one.ra, one.dec),
             "galactic": place.galactic,
         }
@@ -145,8 +143,6 @@ def router(running: Service) -> APIRouter:
             if revisions[-1].said.ra is not None:
                 page |= await around(request, revisions[-1].said, asked)
             answer = html(request, settings, "alert.html", page)
-            if user_of(request).audience != "public":
-                answer.headers["Cache-Control"] = "private, no-store"
         answer.headers.add_vary_header("Accept")
         return answer
 
@@ -162,11 +158,7 @@ async def _offline(running: Service, request: Request, found: Sequence[Record]) 
     for table in running.published.tables:
         if not ids or table.schema != tables.SCHEMA or table.observation is None or table.id is None:
             continue
-        statement = sql.SQL(OFFLINE).format(
-            id=sql.Identifier(table.column(table.id).sql),
-            relation=sql.Identifier(*partitions.relation(table, audience)),
-        )
-        rows = await running.readers[audience].rows(statement, (ids,))
+        rows = await running.readers[audience].rows(statement(OFFLINE, table, audience), (ids,))
         shown += [{"id": id, "title": table.title, "url": address(running.settings, table, id)} for (id,) in rows]
     return shown
 
@@ -178,7 +170,7 @@ def _list_page(
     given = {name: request.query_params.get(name, "") for name in FIELDS}
     kept = {name: value for name, value in given.items() if value} | ({"test": "1"} if wants_tests(request) else {})
     number, pages = wanted.page or 1, max(1, -(-len(found) // EACH))
-    shown = found[(number - 1) * EACH : number * EACH]
+    shown = replace(wanted, page=number).shown(found)
     feed = f"{settings.base_url}/alerts/feed.atom{f'?{urlencode(kept)}' if kept else ''}"
 
     def at(page: int) -> str:

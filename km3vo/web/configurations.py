@@ -80,17 +80,17 @@ def router(running: Service) -> APIRouter:
             "twins": twins,
             "lists": _by_list(running, await rows(request)),
         }
-        return private(request, html(request, settings, "configurations.html", shown))
+        return html(request, settings, "configurations.html", shown)
 
     @routes.get("/configurations.json", summary="The same as JSON", response_class=Response)
     async def as_json(request: Request) -> Response:
-        return private(request, json_document(request, {"configurations": await rows(request)}))
+        return json_document(request, {"configurations": await rows(request)})
 
     @routes.get("/configurations.{form}", summary="The same as .csv or .vot", response_class=Response)
     async def as_table(request: Request, form: str) -> Response:
         chosen = formats.find(FORMS.get(form, form))
         content = b"".join(chosen.write(_result(await rows(request))))
-        return private(request, respond(request, content, chosen.content_type))
+        return respond(request, content, chosen.content_type)
 
     return routes
 
@@ -122,14 +122,6 @@ def _moment(mjd: float | None) -> datetime | None:
 def _until(up_to: Mapping[str, datetime]) -> dict[str, float]:
     """Up to which time (MJD) the events of embargoed tables are public."""
     return {name: moment.timestamp() / 86400 + MJD_OF_1970 for name, moment in up_to.items()}
-
-
-def private(request: Request, answer: Response) -> Response:
-    """The answer, kept from caches where it holds more than the public sees."""
-    answer.headers.add_vary_header("Authorization")
-    if user_of(request).audience != "public":
-        answer.headers["Cache-Control"] = "private, no-store"
-    return answer
 
 
 def asking(running: Service, audience: Audience, seconds: float, *, long: bool = False) -> Ask:

@@ -46,7 +46,7 @@ from km3vo.web import fieldview
 from km3vo.web.describe import Page
 from km3vo.web.pages import html, json_document
 from km3vo.web.revisions import revision_page
-from km3vo.web.visibility import Asked, Observatories, draw, number, observatories
+from km3vo.web.visibility import Asked, Observatories, draw
 
 SHOWN = 12  # neighbours of one table in the list
 LONGEST = 300  # characters of an identifier
@@ -71,7 +71,7 @@ def address(settings: Settings, table: Table, id: str) -> str:
 def router(running: Service) -> APIRouter:
     """The routes of the pages."""
     routes = APIRouter(tags=["Events"])
-    services, known = elsewhere.read(running.settings), observatories(running)
+    known = Observatories(running.sites)
 
     @routes.get(
         "/events", summary="The page of an event: id=, and table= where several have it", response_class=Response
@@ -100,7 +100,7 @@ def router(running: Service) -> APIRouter:
         if form and form not in FORMS:
             raise ParameterError(f"format={form[:40]}: an event comes as {', '.join(FORMS)}")
         night = known.asked(parameters)
-        return await _Event(running, request, described, id).answer(form, radius, services, known, night)
+        return await _Event(running, request, described, id).answer(form, radius, known, night)
 
     return routes
 
@@ -111,17 +111,17 @@ def _halves(name: str) -> tuple[str, str]:
 
 
 def _radius(parameters: Parameters) -> float | None:
-    return number(parameters, "radius", 0, 0.001, neighbours.WIDEST) if parameters.one("radius").strip() else None
+    return parameters.number_or("radius", 0, 0.001, neighbours.WIDEST) if parameters.one("radius").strip() else None
 
 
 async def _found(running: Service, request: Request, id: str) -> Response:
     """Lead to the page of the one event of that identifier which the reader sees."""
-    reader, found = running.readers[user_of(request).audience], []
+    audience, found = user_of(request).audience, []
+    reader = running.readers[audience]
     for table in running.published.tables:
-        if (key := _key(table, id)) is not None and isinstance(key, str):
-            statement = _statement(IS_THERE, table, user_of(request).audience)
-            if await reader.rows(statement, (key,)):
-                found.append(table)
+        key = _key(table, id)
+        if isinstance(key, str) and await reader.rows(statement(IS_THERE, table, audience), (key,)):
+            found.append(table)
     if not found:
         raise NotFoundError(f"There is no event {id[:80]}.")
     if len(found) > 1:
@@ -144,7 +144,8 @@ def _key(table: Table, id: str) -> str | int | None:
     return int(id) if str(int(id)) == id and known.low <= int(id) <= known.high else None
 
 
-def _statement(template: str, table: Table, audience: Audience) -> sql.Composed:
+def statement(template: str, table: Table, audience: Audience) -> sql.Composed:
+    """A statement about rows of a table, as an audience finds them, by their identifiers."""
     return sql.SQL(template).format(
         columns=sql.SQL(", ").join(sql.Identifier(column.sql) for column in table.columns),
         relation=sql.Identifier(*partitions.relation(table, audience)),
@@ -185,14 +186,13 @@ class _Event:
         self,
         form: str,
         radius: float | None,
-        services: Sequence[elsewhere.Service],
         known: Observatories,
         asked: Asked,
     ) -> Response:
         """The page, or one of its twins. Raises NotFoundError."""
         key, row = _key(self.table, self.id), None
         if key is not None:
-            row = await self.reader.batch(_statement(ONE, self.table, self.audience), (key,), self.table.columns)
+            row = await self.reader.batch(statement(ONE, self.table, self.audience), (key,), self.table.columns)
         if key is None or row is None or not row.num_rows:
             raise NotFoundError(f"There is no event {self.id[:80]} in {self.table.qualified}.")
         hidden = await self._is_hidden(key)
@@ -201,7 +201,7 @@ class _Event:
         holding = (await self.running.holdings.read_if_there()).of(self.table)
         page = self._described(holding, row, hidden=hidden)
         if form == "jsonld":
-            return self._private(json_document(self.request, page["schema_org"], FORMS[form]))
+            return json_document(self.request, page["schema_org"], FORMS[form])
         page |= {"alerts": await self._alerts()}
         found: list[Found] = []
         if place := _place(self.table, row):
@@ -210,12 +210,12 @@ class _Event:
             page |= sky(self.running.settings, search, found)
             page["elsewhere"] = [
                 {"name": link.name, "who": link.who, "url": link.url, "clipped": link.clipped}
-                for link in elsewhere.links(services, place, search.radius)
+                for link in elsewhere.links(self.running.elsewhere, place, search.radius)
             ]
             circle = min(place.radius(neighbours.SHARE), neighbours.WIDEST)
             page["visibility"], night = await work.in_thread(self.running, known.page, asked, place, circle, self.id)
         if form == "json":
-            return self._private(json_document(self.request, page))
+            return json_document(self.request, page)
         if place:
             words = f"Altitude of {self.id} at {asked.site.name} in the night of {asked.day}"
             page["night"] = Markup(draw(night, words).decode())
@@ -223,20 +223,14 @@ class _Event:
             title = f"The sky around {self.id}, out to {search.field:.3g} degrees"
             view = fieldview.View(place, search.field)
             page["picture"] = Markup(fieldview.draw(view, fieldview.circles(place), found, title).decode())
-        return self._private(html(self.request, self.running.settings, "event.html", page, [self.table]))
-
-    def _private(self, answer: Response) -> Response:
-        """Kept from caches where others would get another answer, or none."""
-        if self.audience != "public":
-            answer.headers["Cache-Control"] = "private, no-store"
-        return answer
+        return html(self.request, self.running.settings, "event.html", page, [self.table])
 
     async def _is_hidden(self, key: str | int) -> bool:
         """Whether the row is under embargo: then the public's login does not find it."""
         if self.audience == "public" or not self.table.release.embargoed:
             return False
-        statement = _statement(IS_THERE, self.table, "public")
-        return not await self.running.readers["public"].rows(statement, (key,))
+        there = statement(IS_THERE, self.table, "public")
+        return not await self.running.readers["public"].rows(there, (key,))
 
     async def _alerts(self) -> list[Page]:
         """The alerts that this event was in, with all their revisions."""
@@ -246,8 +240,8 @@ class _Event:
             return []
         if self.table.schema != events.schema or self.table.observation is None:
             return []
-        statement = sql.SQL(ALERTED).format(relation=sql.Identifier(*partitions.relation(events, self.audience)))
-        keys = [key for (key,) in await self.reader.rows(statement, (self.id,))]
+        alerted = sql.SQL(ALERTED).format(relation=sql.Identifier(*partitions.relation(events, self.audience)))
+        keys = [key for (key,) in await self.reader.rows(alerted, (self.id,))]
         shown = []
         for name in dict.fromkeys(key.rpartition("_")[0] for key in keys):
             records = await self.running.alerts.named(name)
@@ -280,7 +274,7 @@ class _Event:
         )
         name = marking.file_name(self.table.qualified, chosen.extension, marked=hidden)
         headers = {"content-type": chosen.content_type, "content-disposition": f'inline; filename="{name}"'}
-        return self._private(Response(b"".join(chosen.write(result)), headers=headers))
+        return Response(b"".join(chosen.write(result)), headers=headers)
 
     def _described(self, holding: Holding, row: pa.RecordBatch, *, hidden: bool) -> Page:
         """What is said of the row itself."""

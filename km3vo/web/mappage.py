@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -27,11 +26,11 @@ from km3vo.web.describe import Page
 from km3vo.web.maps import describe_map
 from km3vo.web.mapviews import FRAMES, PROJECTIONS, WIDE, Map, View
 from km3vo.web.pages import html, json_document
-from km3vo.web.visibility import number
 
 KINDS = {"significance": "−log₁₀ p, before trials", "density": "public events in a cell of 13 square degrees"}
 NEAR = 3.0  # degrees around a position, out to which events have most of their share in its value
 COLOURS = 40  # of the bar
+HOTTEST = "hottest.moc.fits"  # how the address of the hottest hundredth ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +54,12 @@ def read(parameters: Parameters) -> Asked:
     view = View(
         projection,
         frame,
-        number(parameters, "lon", 180.0, 0, 360),
-        number(parameters, "lat", 0.0, -90, 90),
-        number(parameters, "reach", 15.0, 1, 90),
+        parameters.number_or("lon", 180.0, 0, 360),
+        parameters.number_or("lat", 0.0, -90, 90),
+        parameters.number_or("reach", 15.0, 1, 90),
     )
     if parameters.one("at.x"):
-        x, y = (number(parameters, name, 0, -1, 5000) for name in ("at.x", "at.y"))
+        x, y = (parameters.number_or(name, 0, -1, 5000) for name in ("at.x", "at.y"))
         ra, dec = view.directions(x / WIDE, y / view.height)
         return Asked(kind, view, (float(ra), float(dec)) if math.isfinite(float(ra)) else None)
     if not parameters.one("ra").strip():
@@ -80,13 +79,12 @@ def router(running: Service) -> APIRouter:
     routes = APIRouter(tags=["Sky maps"])
     settings = running.settings
 
-    async def shown(table: Table, kind: str) -> tuple[Map | None, Path | None]:
-        place = await in_thread(running, publicmaps.folder, settings.skymaps, table)
+    async def shown(table: Table, kind: str) -> Map | None:
         if kind == "significance":
-            made = await in_thread(running, mapviews.of_file, place / "map.fits") if place else None
-            return made, place
+            place = await in_thread(running, publicmaps.folder, settings.skymaps, table)
+            return await in_thread(running, mapviews.of_file, place / "map.fits") if place else None
         found = (await running.holdings.read_if_there()).of(table).coverage
-        return (Map(np.array(found.density, dtype=float)) if found and found.density else None), place
+        return Map(np.array(found.density, dtype=float)) if found and found.density else None
 
     @routes.get(
         "/maps/{schema}/{file}",
@@ -99,11 +97,11 @@ def router(running: Service) -> APIRouter:
         if table not in publicmaps.mapped(running.published.tables):
             raise NotFoundError(f"{table.qualified} is no list of events with directions, and has no map.")
         asked = read(query_parameters(request))
-        known, _ = await shown(table, asked.kind)
+        known = await shown(table, "significance" if form == HOTTEST else asked.kind)
         if form == "png" and known is not None:
             return respond(request, await in_thread(running, mapviews.png, known, asked.view), "image/png")
-        if form == "hottest.moc.fits" and (made := (await shown(table, "significance"))[0]) is not None:
-            return respond(request, await in_thread(running, mapviews.hottest, made), "application/fits")
+        if form == HOTTEST and known is not None:
+            return respond(request, await in_thread(running, mapviews.hottest, known), "application/fits")
         if form not in ("", "json"):
             raise NotFoundError("There is no map as yet, or it has no such file: .png, .json, .hottest.moc.fits.")
         described = _described(running, table, asked, known)
@@ -136,7 +134,7 @@ def _described(running: Service, table: Table, asked: Asked, known: Map | None) 
         "software": f"km3vo {__version__}",
         "files": [
             *told["files"],
-            {"url": f"{base}.hottest.moc.fits", "title": "Hottest hundredth (MOC)"},
+            {"url": f"{base}.{HOTTEST}", "title": "Hottest hundredth (MOC)"},
             {"url": f"{told['tiles']}/properties", "title": "Tiles (HiPS)"},
         ],
         "twins": [{"type": "application/json", "url": f"{base}.json", "title": "This page as JSON"}],

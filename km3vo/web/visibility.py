@@ -62,7 +62,7 @@ class Observatories:
             day = date.min
         if not FIRST <= day <= LAST:
             raise ParameterError(f"date={written[:40]}: write the day of the evening, as 2026-11-27, in 1990 to 2060")
-        airmass = number(parameters, "airmass", visibility.AIRMASS, 1.0, 10.0)
+        airmass = parameters.number_or("airmass", visibility.AIRMASS, 1.0, 10.0)
         return Asked(known.get(name.lower(), self.sites[0]), day, airmass)
 
     def page(self, asked: Asked, place: Place, radius: float, name: str) -> tuple[Page, Night]:
@@ -90,27 +90,10 @@ class Observatories:
         return page, chosen
 
 
-def number(parameters: Parameters, name: str, default: float, low: float, high: float) -> float:
-    """A parameter that may be left out. Raises ParameterError."""
-    written = parameters.one(name).strip()
-    try:
-        value = float(written) if written else default
-    except ValueError:
-        value = math.nan
-    if not low <= value <= high:
-        raise ParameterError(f"{name}={written[:40]}: write a number from {low:g} to {high:g}")
-    return value
-
-
-def observatories(running: Service) -> Observatories:
-    """Those of the settings. Raises SetupError."""
-    return Observatories(visibility.read(running.settings))
-
-
 def router(running: Service) -> APIRouter:
     """The route for programs."""
     routes = APIRouter(tags=["Events"])
-    known = observatories(running)
+    known = Observatories(running.sites)
 
     @routes.get(
         "/visibility.json",
@@ -120,7 +103,7 @@ def router(running: Service) -> APIRouter:
     async def as_json(request: Request) -> Response:
         parameters = query_parameters(request)
         place = Place(parameters.number("ra", 0, 360), parameters.number("dec", -90, 90))
-        radius = number(parameters, "radius", 0, 0, WIDEST)
+        radius = parameters.number_or("radius", 0, 0, WIDEST)
         page, _ = await in_thread(running, known.page, known.asked(parameters), place, radius, "position")
         return json_document(request, {"ra": place.ra, "dec": place.dec, **page})
 

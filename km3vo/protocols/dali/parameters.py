@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from urllib.parse import unquote_to_bytes
 
@@ -80,6 +81,21 @@ class Parameters:
             raise ParameterError(f"{name}={text[:40]} is not a number in decimal degrees") from None
         if not low <= value <= high:
             raise ParameterError(f"{name}={text[:40]} is outside {low:g} to {high:g} degrees")
+        return value
+
+    def number_or(self, name: str, default: float, low: float, high: float) -> float:
+        """A number between ``low`` and ``high`` that may be left out.
+
+        Raises:
+            ParameterError: not a number, or out of range.
+        """
+        text = self.one(name).strip()
+        try:
+            value = float(text) if text else default
+        except ValueError:
+            value = math.nan
+        if not low <= value <= high:
+            raise ParameterError(f"{name}={text[:40]}: write a number from {low:g} to {high:g}")
         return value
 
     def maxrec(self, default: int, most: int) -> int:
