@@ -17,10 +17,11 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from km3vo.alerts.intake import EarlyError, Sender, accept, check_size
-from km3vo.alerts.sending.channels import option_values, told_of
+from km3vo.alerts.sending.channels import option_values
 from km3vo.alerts.sending.outbox import Outgoing
 from km3vo.database.logins import SERVICE, Database
 from km3vo.errors import Km3voError, SetupError, UnavailableError
+from km3vo.yamlfiles import told_of
 
 if TYPE_CHECKING:
     from confluent_kafka import Consumer, Message

@@ -10,9 +10,9 @@ from urllib.parse import quote, urlencode
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from km3vo.followup.files import entries
 from km3vo.followup.places import Place
 from km3vo.settings import Settings
+from km3vo.yamlfiles import entries
 
 OURS = Path(__file__).with_name("elsewhere.yaml")
 

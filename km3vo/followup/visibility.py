@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from km3vo import times
 from km3vo.followup import sky
-from km3vo.followup.files import entries
 from km3vo.settings import Settings
+from km3vo.yamlfiles import entries
 
 OURS = Path(__file__).with_name("observatories.yaml")
 STEP = 1 / 96  # days

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from km3vo.alerts.messages import mail, notice, voevent
 from km3vo.alerts.revision import Revision
 from km3vo.alerts.standard import Tense
 from km3vo.errors import SetupError
 from km3vo.settings import Settings
+from km3vo.yamlfiles import told_of
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
 MAILING = ("mail", "subscriptions", "operators")
@@ -110,20 +110,6 @@ def option_values(options: Mapping[str, str | int | bool], secrets: Mapping[str,
         except (OSError, UnicodeDecodeError):
             raise SetupError(f"{whose}: the file with {option} cannot be read: {file}") from None
     return found
-
-
-@contextmanager
-def told_of(file: Path, setting: str) -> Iterator[None]:
-    """What is wrong with an operator's YAML file while it is read, as SetupError; ``setting`` names the file."""
-    try:
-        yield
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
-        raise SetupError(f"{setting} names {file}, which cannot be read as YAML") from None
-    except ValidationError as error:
-        # Without the values: a secret may stand where none should.
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise SetupError(f"{file}: {where + ': ' if where else ''}{first['msg']}") from None
 
 
 def read(settings: Settings) -> tuple[Channel, ...]:
