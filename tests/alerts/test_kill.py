@@ -21,9 +21,8 @@ from confluent_kafka import Message
 from km3vo.catalog.files import read_catalog
 from km3vo.cluster.embedded import Cluster
 from km3vo.database.logins import OWNER, SERVICE, Database, read_passwords
-from km3vo.publishing.publish import publish
-from km3vo.publishing.upgrade import upgrade
 from tests.alerts.hook import hook
+from tests.support.databases import make_tables
 from tests.support.folders import ROOT
 from tests.support.kafka import Broker, broker
 from tests.support.killing import Worker, kill, lasting_cluster, of_postgresql, restarted
@@ -115,9 +114,7 @@ class Parts:
 @pytest.mark.slow
 def test_killed_again_and_again(cluster: Cluster, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     database = Database(cluster.conninfo(), read_passwords(cluster.folder))
-    upgrade(database)
-    with database.connect(OWNER) as owner:
-        publish(owner, read_catalog(ROOT / "schemas"))
+    make_tables(database, read_catalog(ROOT / "schemas"))
     chooser = random.Random(SEED)
     with broker(TOPIC) as kafka, hook() as receiver, kafka.listened(TOPIC) as got:
         file = tmp_path / "channels.yaml"

@@ -14,12 +14,10 @@ import pytest
 
 from km3vo.catalog.files import read_catalog
 from km3vo.cluster.embedded import Cluster
-from km3vo.database.logins import INGEST, OWNER
+from km3vo.database.logins import INGEST
 from km3vo.loading import loads
 from km3vo.loading.files import find_sources
-from km3vo.publishing.publish import publish
-from km3vo.publishing.upgrade import upgrade
-from tests.support.databases import database_of, drop
+from tests.support.databases import database_of, drop, make_tables
 from tests.support.folders import ROOT
 
 pytestmark = pytest.mark.slow
@@ -36,9 +34,7 @@ def environment(
 ) -> Iterator[dict[str, str]]:  # fmt: skip
     """The environment of commands that see the lists of the examples."""
     database, catalog = database_of(cluster, new_database()), read_catalog(ROOT / "schemas")
-    upgrade(database)
-    with database.connect(OWNER) as owner:
-        publish(owner, catalog)
+    make_tables(database, catalog)
     for name in TABLES:
         table = catalog.table(name)
         with database.connect(INGEST) as connection:

@@ -17,11 +17,10 @@ from km3vo.catalog.model import Catalog, Table
 from km3vo.cluster.embedded import Cluster
 from km3vo.database.logins import INGEST, OWNER, SERVICE, Database
 from km3vo.embargo import roles
-from km3vo.publishing.publish import publish
-from km3vo.publishing.upgrade import upgrade
 from tests.embargo.differential.pair import Pair
 from tests.embargo.differential.servers import crowd, fill, hide, served, sizes
 from tests.embargo.lab import PASSWORDS, SCHEMAS, copy
+from tests.support.databases import make_tables
 from tests.support.issuer import Issuer
 from tests.support.server import Server
 
@@ -53,9 +52,7 @@ def template(own_cluster: Cluster, catalog: Catalog) -> str:
     with psycopg.connect(own_cluster.conninfo("postgres"), autocommit=True) as admin:
         admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
     database = Database(own_cluster.conninfo(name), PASSWORDS)
-    upgrade(database)
-    with database.connect(OWNER) as owner:
-        publish(owner, catalog)
+    make_tables(database, catalog)
     return name
 
 

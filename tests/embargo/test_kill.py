@@ -16,10 +16,9 @@ from km3vo.catalog.model import Catalog, Table
 from km3vo.cluster.embedded import Cluster
 from km3vo.database.logins import OWNER, SERVICE, Database
 from km3vo.embargo import partitions
-from km3vo.publishing.publish import publish
-from km3vo.publishing.upgrade import upgrade
 from tests.embargo.lab import PASSWORDS
 from tests.embargo.worker import NEW, ROWS, SUPERSEDED, WITHDRAWN
+from tests.support.databases import make_tables
 from tests.support.killing import Worker, kill_one, lasting_cluster, restarted
 
 KILLS = int(os.environ.get("KM3VO_KILLS", "5"))
@@ -82,9 +81,7 @@ def check_batch(batch: int, seen: dict[int, str], gone: dict[str, list[int]], do
 @pytest.mark.slow
 def test_killed_again_and_again(cluster: Cluster, catalog: Catalog, alerts: Table) -> None:
     database = Database(cluster.conninfo(), PASSWORDS)
-    upgrade(database)
-    with database.connect(OWNER) as owner:
-        publish(owner, catalog)
+    make_tables(database, catalog)
     chooser = random.Random(SEED)
     done: dict[str, set[int]] = {"loaded": set(), "superseded": set(), "withdrawn": set()}
     batches = 0

@@ -14,13 +14,12 @@ from psycopg import sql
 
 from km3vo.catalog.model import Catalog, Table
 from km3vo.cluster.embedded import Cluster
-from km3vo.database.logins import OWNER, PUBLIC, REPLICA, SERVICE, Database
+from km3vo.database.logins import PUBLIC, REPLICA, SERVICE, Database
 from km3vo.embargo import partitions
 from km3vo.publishing import replication
-from km3vo.publishing.publish import publish
-from km3vo.publishing.upgrade import upgrade
 from tests.embargo.differential.servers import fill, hide
 from tests.embargo.lab import PASSWORDS, add_alert
+from tests.support.databases import make_tables
 
 pytestmark = pytest.mark.slow
 
@@ -32,9 +31,7 @@ def outside(catalog: Catalog) -> Iterator[Database]:
     cluster = Cluster(folder, throwaway=True)
     cluster.start()
     database = Database(cluster.conninfo(), PASSWORDS)
-    upgrade(database)
-    with database.connect(OWNER) as owner:
-        publish(owner, catalog)
+    make_tables(database, catalog)
     yield database
     cluster.stop()
     shutil.rmtree(folder)

@@ -10,12 +10,10 @@ import pytest
 from km3vo.catalog.files import read_catalog
 from km3vo.catalog.model import Catalog, Table
 from km3vo.cluster.embedded import Cluster
-from km3vo.database.logins import OWNER, Database
-from km3vo.publishing.publish import publish
-from km3vo.publishing.upgrade import upgrade
+from km3vo.database.logins import Database
 from tests.loading.lab import SCHEMA, Write
 from tests.support.changes import unguarded
-from tests.support.databases import database_of, drop
+from tests.support.databases import database_of, drop, make_tables
 from tests.support.folders import ROOT
 
 
@@ -27,9 +25,7 @@ def lab(
     folder = tmp_path_factory.mktemp("schemas")
     (folder / "lab.yaml").write_text(SCHEMA)
     database = database_of(cluster, new_database())
-    upgrade(database)
-    with database.connect(OWNER) as owner:
-        publish(owner, read_catalog(folder))
+    make_tables(database, read_catalog(folder))
     yield database
     drop(database)
 
@@ -72,8 +68,6 @@ def catalog() -> Catalog:
 def database(cluster: Cluster, new_database: Callable[[], str], catalog: Catalog) -> Iterator[Database]:
     """A published database without events."""
     database = database_of(cluster, new_database())
-    upgrade(database)
-    with database.connect(OWNER) as owner:
-        publish(owner, catalog)
+    make_tables(database, catalog)
     yield database
     drop(database)

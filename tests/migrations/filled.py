@@ -25,10 +25,9 @@ from km3vo.database import migrations
 from km3vo.database.logins import INGEST, OWNER, SERVICE, Database, read_passwords
 from km3vo.embargo import decisions, grants, partitions, roles, tokens
 from km3vo.loading import loads
-from km3vo.publishing.publish import publish
-from km3vo.publishing.upgrade import upgrade
 from km3vo.settings import Settings
 from tests.support import samples
+from tests.support.databases import make_tables
 
 DATABASES = Path(__file__).parent / "databases"
 CATALOG = read_catalog(Path(__file__).parent / "schemas")
@@ -41,9 +40,7 @@ OLD, NEW = datetime(2020, 1, 1, tzinfo=UTC), datetime(2999, 1, 1, tzinfo=UTC)
 
 def bring_up_to_date(database: Database) -> None:
     """What `km3vo db upgrade` and `km3vo publish` do."""
-    upgrade(database)
-    with database.connect(OWNER) as owner:
-        publish(owner, CATALOG)
+    make_tables(database, CATALOG)
 
 
 def fill(database: Database) -> None:

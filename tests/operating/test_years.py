@@ -28,12 +28,10 @@ from km3vo.catalog.files import read_catalog
 from km3vo.catalog.model import Table
 from km3vo.cluster.embedded import Cluster
 from km3vo.commands.main import main
-from km3vo.database.logins import MEMBER, OWNER, SERVICE, Database
+from km3vo.database.logins import MEMBER, SERVICE, Database
 from km3vo.embargo import release
-from km3vo.publishing.publish import publish
-from km3vo.publishing.upgrade import upgrade
 from km3vo.registry.refresh import refresh_metadata
-from tests.support.databases import database_of, drop
+from tests.support.databases import database_of, drop, make_tables
 from tests.support.faked_clock import FakedClock
 from tests.support.folders import ROOT
 from tests.support.server import Server, serve
@@ -187,9 +185,7 @@ def experiment(
     for name, value in (("HOME", home), ("SCHEMAS", schemas), ("DATABASE_URL", database.admin)):
         monkeypatch.setenv(f"KM3VO_{name}", str(value))
     clock = FakedClock(database)
-    upgrade(database)
-    with database.connect(OWNER) as owner:
-        publish(owner, read_catalog(schemas))
+    make_tables(database, read_catalog(schemas))
     with ExitStack() as stack:
         server = stack.enter_context(serve(database, home, promote_seconds=0, metadata_seconds=0))
         yield Experiment(database, clock, schemas, tmp_path, server), stack

@@ -17,14 +17,12 @@ import pytest
 from km3vo.catalog.files import read_catalog
 from km3vo.catalog.model import Table
 from km3vo.cluster.embedded import Cluster
-from km3vo.database.logins import INGEST, OWNER, Database
+from km3vo.database.logins import INGEST, Database
 from km3vo.errors import LoadError
 from km3vo.loading import loads
-from km3vo.publishing.publish import publish
-from km3vo.publishing.upgrade import upgrade
 from km3vo.readers.opened import Options
 from tests.support.changes import unguarded
-from tests.support.databases import database_of, drop
+from tests.support.databases import database_of, drop, make_tables
 from tests.support.server import Server
 
 pytestmark = pytest.mark.slow
@@ -138,10 +136,8 @@ def _file(folder: Path, case: Case) -> Path:
 def lab(cluster: Cluster, new_database: Callable[[], str], reader_cases_dir: Path) -> Iterator[tuple[Database, Table]]:
     """A database with the table lab.events, as the folder describes it."""
     database = database_of(cluster, new_database())
-    upgrade(database)
     catalog = read_catalog(reader_cases_dir)
-    with database.connect(OWNER) as owner:
-        publish(owner, catalog)
+    make_tables(database, catalog)
     yield database, catalog.table("lab.events")
     drop(database)
 

@@ -16,15 +16,13 @@ from km3vo.catalog.files import read_catalog
 from km3vo.catalog.model import Table
 from km3vo.cluster.embedded import Cluster
 from km3vo.column import Column
-from km3vo.database.logins import INGEST, OWNER, Database
+from km3vo.database.logins import INGEST, Database
 from km3vo.loading import loads
-from km3vo.publishing.publish import publish
-from km3vo.publishing.upgrade import upgrade
 from km3vo.results import formats
 from tests.support import kept
 from tests.support.cells import CELLS, Sample
 from tests.support.changes import unguarded
-from tests.support.databases import database_of, drop
+from tests.support.databases import database_of, drop, make_tables
 from tests.support.round_trip import AWKWARD, check_inferred, compare, each_format, written
 from tests.support.server import Server
 
@@ -91,9 +89,7 @@ def shop(
     (folder / "shop.yaml").write_bytes(orjson.dumps(schema))
     catalog = read_catalog(folder)
     database = database_of(cluster, new_database())
-    upgrade(database)
-    with database.connect(OWNER) as owner:
-        publish(owner, catalog)
+    make_tables(database, catalog)
     yield database, catalog.table("shop.types")
     drop(database)
 

@@ -8,6 +8,7 @@ import psycopg
 from psycopg import sql
 
 from km3vo.catalog.files import read_catalog
+from km3vo.catalog.model import Catalog
 from km3vo.cluster.embedded import Cluster
 from km3vo.database import pgsphere
 from km3vo.database import statistics as functions
@@ -55,11 +56,16 @@ def drop(database: Database) -> None:
         connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(str(name))))
 
 
-def _publish(database: Database) -> None:
+def make_tables(database: Database, catalog: Catalog) -> None:
+    """Bring a new database up to date and publish tables in it, without rows."""
     upgrade(database)
-    catalog = read_catalog(ROOT / "schemas")
     with database.connect(OWNER) as owner:
         publish(owner, catalog)
+
+
+def _publish(database: Database) -> None:
+    catalog = read_catalog(ROOT / "schemas")
+    make_tables(database, catalog)
     for table in catalog.tables:
         if (rows := ROWS.get(table.qualified)) is None:
             continue

@@ -23,10 +23,9 @@ import pytest
 
 from km3vo.catalog.files import read_catalog
 from km3vo.cluster.embedded import Cluster
-from km3vo.database.logins import OWNER, SERVICE, Database, read_passwords
+from km3vo.database.logins import SERVICE, Database, read_passwords
 from km3vo.errors import SetupError
-from km3vo.publishing.publish import publish
-from km3vo.publishing.upgrade import upgrade
+from tests.support.databases import make_tables
 from tests.support.folders import ROOT
 from tests.support.server import Server
 from tests.support.tap import ENDLESS, QUICK, Client, Job
@@ -178,9 +177,7 @@ def own_database() -> Iterator[tuple[Cluster, Database]]:
     cluster.start()
     try:
         database = Database(cluster.conninfo(), read_passwords(folder))
-        upgrade(database)
-        with database.connect(OWNER) as owner:
-            publish(owner, read_catalog(ROOT / "schemas"))
+        make_tables(database, read_catalog(ROOT / "schemas"))
         yield cluster, database
     finally:
         cluster.stop()
